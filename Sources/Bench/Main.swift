@@ -1,0 +1,1 @@
+@main struct MainBench { static func main() {} }

@@ -1,0 +1,3 @@
+#ifndef QUIRE_KERNELS_H
+#define QUIRE_KERNELS_H
+#endif

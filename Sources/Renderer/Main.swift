@@ -1,0 +1,1 @@
+@main struct MainRenderer { static func main() {} }

@@ -1,0 +1,51 @@
+package import Digest
+
+/// One file of a batch, as an export needs it.
+package struct ExportFile: Sendable {
+    package enum Content: Sendable {
+        case document(id: Int64, sha256: SHA256Digest, format: DocumentFormat, pageCount: Int)
+        case unreadable(reason: String)
+        case ignored(reason: String)
+    }
+
+    package var location: SourceLocation
+    package var content: Content
+
+    package init(location: SourceLocation, content: Content) {
+        self.location = location
+        self.content = content
+    }
+}
+
+/// One settled page, as an export needs it.
+package struct ExportPage: Sendable {
+    package var page: Int
+    package var state: PageState
+    /// Nil for pages that were never recognised.
+    package var text: RecognisedPage?
+    /// For blank pages too.
+    package var facts: PageFacts?
+    package var error: String?
+    package var attempt: Int
+    package var token: Int64
+    package var workerName: String?
+    package var pipeline: Pipeline
+    /// ISO 8601, UTC.
+    package var finishedAt: String
+
+    package init(
+        page: Int, state: PageState, text: RecognisedPage?, facts: PageFacts?, error: String?, attempt: Int, token: Int64,
+        workerName: String?, pipeline: Pipeline, finishedAt: String
+    ) {
+        self.page = page
+        self.state = state
+        self.text = text
+        self.facts = facts
+        self.error = error
+        self.attempt = attempt
+        self.token = token
+        self.workerName = workerName
+        self.pipeline = pipeline
+        self.finishedAt = finishedAt
+    }
+}

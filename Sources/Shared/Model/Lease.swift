@@ -1,0 +1,50 @@
+package import Digest
+
+/// A claimed range of contiguous pages of one document. Whoever holds the current token may record results.
+package struct Lease: Sendable {
+    package var batchID: Int64
+    package var jobID: Int64
+    /// The fencing token; a new one with each claim.
+    package var token: Int64
+    package var documentID: Int64
+    package var sha256: SHA256Digest
+    package var format: DocumentFormat
+    /// One file that held this content when it was submitted, and its stamp then.
+    package var file: SourceLocation
+    package var stamp: FileStamp
+    /// Pages still to be recorded, counted from 1.
+    package var pages: ClosedRange<Int>
+    /// Pages of the range that another batch has recorded meanwhile: pass them to `record` as `alreadyRecorded`.
+    package var recordedElsewhere: Set<Int>
+    /// Counted from 1.
+    package var attempt: Int
+    /// The batch's pipeline, with a retry's override applied.
+    package var pipeline: Pipeline
+
+    package init(
+        batchID: Int64, jobID: Int64, token: Int64, documentID: Int64, sha256: SHA256Digest, format: DocumentFormat,
+        file: SourceLocation, stamp: FileStamp, pages: ClosedRange<Int>, recordedElsewhere: Set<Int>, attempt: Int,
+        pipeline: Pipeline
+    ) {
+        self.batchID = batchID
+        self.jobID = jobID
+        self.token = token
+        self.documentID = documentID
+        self.sha256 = sha256
+        self.format = format
+        self.file = file
+        self.stamp = stamp
+        self.pages = pages
+        self.recordedElsewhere = recordedElsewhere
+        self.attempt = attempt
+        self.pipeline = pipeline
+    }
+}
+
+/// What became of handed-over results.
+package enum RecordReceipt: Sendable, Equatable {
+    /// The results are stored; `remaining` pages of the range are still leased to this worker (nil: the range is complete).
+    case accepted(remaining: ClosedRange<Int>?)
+    /// The lease was taken away (cancelled, or given to another worker); nothing was stored.
+    case leaseLost
+}

@@ -1,0 +1,1 @@
+@main struct MainWorker { static func main() {} }
