@@ -38,7 +38,7 @@ let package = Package(
         system("CTurboJPEG", "libturbojpeg", "libturbojpeg0-dev"),
 
         .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3"])]),
-        .target(name: "Digest", dependencies: ["CCrypto"], swiftSettings: settings),
+        .target(name: "Digest", dependencies: ["CCrypto", systemPackage], swiftSettings: settings),
         .target(
             name: "Migrations", path: "migrations",
             resources: [.embedInCode("m0001_queue.sql")], swiftSettings: settings),
