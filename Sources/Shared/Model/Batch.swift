@@ -16,7 +16,8 @@ package struct Batch: Sendable, Identifiable {
     /// The submitted folder; exports name documents by their paths below it.
     package var source: SourceLocation
 
-    package init(id: Int64, name: String, state: BatchState, priority: Int, pipeline: Pipeline, source: SourceLocation) {
+    package init(id: Int64, name: String, state: BatchState, priority: Int, pipeline: Pipeline, source: SourceLocation)
+    {
         self.id = id
         self.name = name
         self.state = state

@@ -34,7 +34,8 @@ package struct ExportPage: Sendable {
     package var finishedAt: String
 
     package init(
-        page: Int, state: PageState, text: RecognisedPage?, facts: PageFacts?, error: String?, attempt: Int, token: Int64,
+        page: Int, state: PageState, text: RecognisedPage?, facts: PageFacts?, error: String?, attempt: Int,
+        token: Int64,
         workerName: String?, pipeline: Pipeline, finishedAt: String
     ) {
         self.page = page

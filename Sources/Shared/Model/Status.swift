@@ -42,7 +42,8 @@ package struct BatchStatus: Sendable, Codable, Identifiable {
     package var secondsLeft: Double?
 
     package init(
-        id: Int64, name: String, state: BatchState, priority: Int, pipeline: Pipeline, documents: Documents, pages: Pages,
+        id: Int64, name: String, state: BatchState, priority: Int, pipeline: Pipeline, documents: Documents,
+        pages: Pages,
         pagesPerMinute: Double?, secondsLeft: Double?
     ) {
         self.id = id
