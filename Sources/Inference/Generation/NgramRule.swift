@@ -27,9 +27,7 @@ extension NgramRule {
     /// Hugging Face's `no_repeat_ngram_size`: prompt and output together, no window, nothing exempt.
     package static let huggingFace = NgramRule(size: 20, window: nil, overPrompt: true)
 
-    /// The ids that may not come next.
-    ///
-    /// - Parameter tokens: what was generated so far; with `overPrompt`, the prompt in front of it.
+    /// The ids that may not come next after `tokens`: what was generated so far, with `overPrompt` after the prompt.
     package func banned(_ tokens: [Int32]) -> Set<Int32> {
         guard size >= 2, tokens.count >= size else { return [] }
         let last = tokens.count - size

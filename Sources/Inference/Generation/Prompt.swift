@@ -5,10 +5,8 @@ package enum Prompt {
 
     /// The id of BOS, then the stripped prompt with each `<image>` replaced by that image's run of image tokens.
     ///
-    /// - Parameters:
-    ///   - tokenCounts: `PreparedImage.tokenCount` of each image, in order.
-    ///   - imageToken: the id that stands for every image position.
-    /// - Throws: `badRequest` unless the prompt has one `<image>` for each image.
+    /// `tokenCounts` are `PreparedImage.tokenCount` of each image in order, `imageToken` the id of every image position.
+    /// Throws `badRequest` unless the prompt has one `<image>` for each image.
     package static func ids(
         _ prompt: String, tokenCounts: [Int], tokenizer: Tokenizer, bos: Int32, imageToken: Int32
     ) throws(InferenceError) -> [Int32] {

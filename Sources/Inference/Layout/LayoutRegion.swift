@@ -24,7 +24,7 @@ package struct LayoutRegion: Sendable, Equatable {
 
     private static let image = LayoutMarker.ref + Array("image".utf8) + LayoutMarker.refEnd
 
-    /// The regions of a text, left to right. Takes time in proportion to the text.
+    /// The regions of a text, left to right, in time that grows with the text's length.
     package static func regions(in text: String) -> [LayoutRegion] { regions(in: Array(text.utf8)) }
 
     static func regions(in text: [UInt8]) -> [LayoutRegion] {

@@ -57,7 +57,9 @@ package struct PageLayout: Sendable, Equatable {
         blocks.filter(\.isImage).flatMap(\.boxes).filter { !$0.isEmpty }
     }
 
-    /// Markdown without layout tags. The figure with index i of `figures` is linked as `images/` and `figureName(i)`.
+    /// Markdown without layout tags.
+    ///
+    /// The figure with index i of `figures` is linked as `images/` and `figureName(i)`.
     package func markdown(figureName: (Int) -> String) -> String {
         var result: [UInt8] = []
         var figure = 0

@@ -79,12 +79,12 @@ package struct Tokenizer: Sendable {
         }
     }
 
-    /// The text of ids: their bytes joined, special tokens kept, cut characters as U+FFFD. Unknown ids are left out.
+    /// The text of ids: their bytes joined, special tokens kept, cut characters as U+FFFD, unknown ids left out.
     package func decode(_ ids: some Sequence<Int32>) -> String {
         String(decoding: bytes(of: ids), as: UTF8.self)
     }
 
-    /// The bytes of ids, joined; they may end inside a character. Unknown ids are left out.
+    /// The bytes of ids, joined, unknown ids left out; they may end inside a character.
     package func bytes(of ids: some Sequence<Int32>) -> [UInt8] {
         ids.flatMap { bytesOfID[$0] ?? [] }
     }
