@@ -62,14 +62,16 @@ let package = Package(
             name: "Worker",
             dependencies: ["Digest", "Inference", "Rendering", "Shared", argumentParser, systemPackage],
             swiftSettings: settings),
+        .target(
+            name: "Parity", dependencies: ["Digest", "Inference", "Rendering", systemPackage], swiftSettings: settings),
         .executableTarget(
             name: "Bench",
-            dependencies: ["Digest", "Inference", "Rendering", argumentParser, systemPackage],
+            dependencies: ["Inference", "Parity", argumentParser, systemPackage],
             swiftSettings: settings),
 
         .target(name: "TestSupport", dependencies: ["Shared", systemPackage], path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(
-            name: "InferenceTests", dependencies: ["CKernels", "Digest", "Inference"], exclude: ["Fixtures"],
+            name: "InferenceTests", dependencies: ["CKernels", "Digest", "Inference", "Parity", systemPackage], exclude: ["Fixtures"],
             swiftSettings: settings),
         .testTarget(name: "SharedTests", dependencies: ["Shared", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "RenderingTests", dependencies: ["Rendering", "TestSupport"], swiftSettings: settings),
