@@ -30,12 +30,12 @@ let package = Package(
     targets: [
         system("CCrypto", "libcrypto", "libssl-dev"),
         system("CEXIF", "libexif", "libexif-dev"),
+        system("CJPEG", "libjpeg", "libjpeg62-turbo-dev"),
         system("CLibPQ", "libpq", "libpq-dev"),
         system("COpenBLAS", "openblas", "libopenblas-pthread-dev"),
         system("CPNG", "libpng", "libpng-dev"),
         system("CPoppler", "poppler-glib", "libpoppler-glib-dev"),
         system("CTIFF", "libtiff-4", "libtiff-dev"),
-        system("CTurboJPEG", "libturbojpeg", "libturbojpeg0-dev"),
 
         .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3"])]),
         .target(name: "Digest", dependencies: ["CCrypto"], swiftSettings: settings),
@@ -45,14 +45,15 @@ let package = Package(
         .target(
             name: "Shared", dependencies: ["CLibPQ", "Digest", "Migrations", systemPackage],
             swiftSettings: settings),
-        .target(name: "Rendering", dependencies: [systemPackage], swiftSettings: settings),
+        .target(name: "CProcess"),
+        .target(name: "Rendering", dependencies: ["CProcess", systemPackage], swiftSettings: settings),
         .target(
             name: "Inference", dependencies: ["CKernels", "COpenBLAS", systemPackage],
             swiftSettings: settings),
 
         .executableTarget(
             name: "Renderer",
-            dependencies: ["CEXIF", "CPNG", "CPoppler", "CTIFF", "CTurboJPEG"],
+            dependencies: ["CEXIF", "CJPEG", "CPNG", "CPoppler", "CProcess", "CTIFF", "Rendering"],
             swiftSettings: settings),
         .executableTarget(
             name: "Coordinator",
