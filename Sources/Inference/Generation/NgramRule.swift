@@ -16,3 +16,28 @@ package struct NgramRule: Sendable, Equatable {
         self.overPrompt = overPrompt
     }
 }
+
+extension NgramRule {
+    /// The windowed rule for single images: 30-grams that start in the last 90 tokens.
+    package static func image(exempt: Set<Int32>) -> NgramRule { NgramRule(size: 30, window: 90, exempt: exempt) }
+
+    /// The windowed rule for pages of a PDF: 20-grams that start in the last 50 tokens.
+    package static func pdf(exempt: Set<Int32>) -> NgramRule { NgramRule(size: 20, window: 50, exempt: exempt) }
+
+    /// Hugging Face's `no_repeat_ngram_size`: prompt and output together, no window, nothing exempt.
+    package static let huggingFace = NgramRule(size: 20, window: nil, overPrompt: true)
+
+    /// The ids that may not come next after `tokens`: what was generated so far, with `overPrompt` after the prompt.
+    package func banned(_ tokens: [Int32]) -> Set<Int32> {
+        guard size >= 2, tokens.count >= size else { return [] }
+        let last = tokens.count - size
+        let first = window.map { max(0, tokens.count - max($0, 0)) } ?? 0
+        guard first <= last else { return [] }
+        let tail = tokens[(last + 1)...]
+        var banned: Set<Int32> = []
+        for start in first...last where tokens[start..<(start + size - 1)].elementsEqual(tail) {
+            banned.insert(tokens[start + size - 1])
+        }
+        return banned.subtracting(exempt)
+    }
+}
