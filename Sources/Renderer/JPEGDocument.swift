@@ -84,8 +84,8 @@ private final class JPEGDecoder {
                 }
             }
         }
-        jpeg_finish_decompress(state)
         let scansMayBeMissing = jpeg_has_multiple_scans(state) != 0
+        jpeg_finish_decompress(state)
         if let loss = context.loss(scansMayBeMissing: scansMayBeMissing) {
             throw RenderError(.damaged, "The JPEG file is cut off or damaged (\(loss)): copy it again from its source.")
         }
