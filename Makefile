@@ -1,0 +1,55 @@
+# Quire: `make demo` and `make test` do all of their set-up themselves. `make help` lists the rest.
+# One release build serves all targets, so that a demo after the tests (or the other way round) compiles little.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+# Chosen when it is first needed: tools/setup says what is wrong when there is none.
+SWIFT_PATH = $(shell tools/find-swift)
+BIN := .build/release
+OUT ?= out
+
+.PHONY: help
+help: ## List these targets
+	@echo "Quire: folders of PDF, TIFF and page images become Markdown with layout."
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 14
+
+.PHONY: setup
+setup: ## Check Swift and install missing Debian packages
+	@tools/setup
+
+.PHONY: build
+build: setup ## Build the four programs (release) in .build/release
+	@"$(SWIFT_PATH)" build -c release
+
+# Exit code 1 of `quire run` means that everything else is exported but some files could not be read, and samples/archive
+# holds three such files on purpose. Any other code, 0 included, is a fault.
+.PHONY: demo
+demo: build ## Recognise samples/archive and export it to out/
+	@$(BIN)/quire run samples/archive --out $(OUT); code=$$?; echo; \
+	case $$code in \
+	1) echo "quire ended with exit code 1, as it should here: the files in samples/archive/broken are broken on purpose.";; \
+	0) echo "quire ended with exit code 0, but the broken files in samples/archive should have given 1." >&2; exit 1;; \
+	*) echo "quire failed with exit code $$code." >&2; exit $$code;; \
+	esac
+
+# Without testable imports (the tests have none), `swift test` would otherwise compile everything a second time.
+.PHONY: test
+test: setup ## Build and run all tests, also on a real PostgreSQL; check the format
+	@"$(SWIFT_PATH)" build -c release --build-tests
+	@"$(SWIFT_PATH)" test -c release --disable-testable-imports
+	@$(MAKE) --no-print-directory lint
+
+.PHONY: lint
+lint: ## Check the format of all Swift files
+	@"$(SWIFT_PATH)" format lint --strict --parallel --recursive Package.swift Sources Tests migrations
+	@echo "swift format: nothing to mend."
+
+.PHONY: bench
+bench: build ## Time the small checkpoint on this machine
+	@$(BIN)/quire-bench speed --model models/quire-nano
+
+.PHONY: clean
+clean: ## Remove what was built; results in out/ and the embedded database stay
+	@rm -rf .build
