@@ -2,9 +2,14 @@
 package struct Migration: Sendable {
     package let name: String
     package let sql: String
+
+    package init(name: String, sql: String) {
+        self.name = name
+        self.sql = sql
+    }
 }
 
-/// All steps, oldest first. A step that has landed is never changed.
+/// All steps, oldest first; a step that has landed is never changed.
 package let allMigrations: [Migration] = [
     Migration(name: "0001_queue", sql: String(decoding: PackageResources.m0001_queue_sql, as: UTF8.self))
 ]

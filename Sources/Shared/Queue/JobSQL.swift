@@ -1,0 +1,98 @@
+/// What several orders do to jobs.
+enum JobSQL {
+    /// Sets a job free of its lease; part of an UPDATE of `quire.job`.
+    static let noLease = """
+        token = NULL, worker_id = NULL, started_at = NULL, lease_seconds = NULL, lease_first = NULL, lease_error = NULL
+        """
+
+    /// Columns of `quire.attempt` that `attemptValues` fills.
+    static let attemptColumns = """
+        token, batch_id, document_id, first_page, n_pages, attempt, worker_id, started_at
+        """
+
+    /// A lease's entry in the ledger, of a leased job's columns.
+    static let attemptValues = """
+        token, batch_id, document_id, lease_first, first_page + n_pages - lease_first, attempt, worker_id, started_at
+        """
+
+    /// Locks all jobs that fulfil `condition`, also those that other transactions are just making.
+    ///
+    /// A transaction that makes jobs holds another job of the same batch and document, which the first pass waits for.
+    static func lockAll(
+        _ connection: Connection, where condition: String, _ parameters: [SQLValue]
+    ) throws(DatabaseError) {
+        var locked: Set<Int64> = []
+        while true {
+            let rows = try connection.query(
+                "SELECT id FROM quire.job WHERE \(condition) ORDER BY batch_id, id FOR UPDATE", parameters)
+            for var row in rows { locked.insert(try row.int64()) }
+            let visible = try connection.query("SELECT id FROM quire.job WHERE \(condition)", parameters)
+            var isStable = true
+            for var row in visible {
+                let id = try row.int64()
+                if !locked.contains(id) { isStable = false }
+            }
+            if isStable { return }
+        }
+    }
+
+    /// Deletes all jobs that fulfil `condition`; leases among them end as cancelled.
+    static func deleteAll(
+        _ connection: Connection, where condition: String, _ parameters: [SQLValue]
+    ) throws(DatabaseError) {
+        try lockAll(connection, where: condition, parameters)
+        try connection.query(
+            """
+            WITH gone AS (DELETE FROM quire.job WHERE \(condition) RETURNING *)
+            INSERT INTO quire.attempt (\(attemptColumns), outcome)
+            SELECT \(attemptValues), 'cancelled' FROM gone WHERE state = 'leased'
+            """, parameters)
+    }
+
+    /// Makes jobs for all pages of the documents that have no result, in the documents' order, and tallies the others.
+    ///
+    /// Both in one statement, as both need the same snapshot: each page must end up either tallied or in a job. `tally` is
+    /// the SELECT that makes rows of `tally_delta` from `recorded` (document_id, page_count, done, blank, failed,
+    /// quarantined), one row for each document.
+    static func queueMissing(
+        _ connection: Connection, batch: Int64, documents: [Int64], makingJobs: Bool, tally: String
+    ) throws(DatabaseError) -> (queued: Int, recorded: Int) {
+        let rows = try connection.query(
+            """
+            WITH wanted AS (
+              SELECT d.id AS document_id, d.page_count, w.place
+              FROM unnest($2::bigint[]) WITH ORDINALITY w(id, place) JOIN quire.document d ON d.id = w.id),
+            recorded AS (
+              SELECT w.document_id, w.page_count, count(*) FILTER (WHERE p.state = 'done') AS done,
+                count(*) FILTER (WHERE p.state = 'blank') AS blank,
+                count(*) FILTER (WHERE p.state = 'failed') AS failed,
+                count(*) FILTER (WHERE p.state = 'quarantined') AS quarantined, count(p.state) AS settled
+              FROM wanted w LEFT JOIN quire.page p ON p.document_id = w.document_id
+              GROUP BY w.document_id, w.page_count),
+            missing AS (
+              SELECT w.document_id, w.place, n AS page_no,
+                n - row_number() OVER (PARTITION BY w.document_id ORDER BY n) AS island
+              FROM wanted w CROSS JOIN generate_series(1, w.page_count) n
+              WHERE NOT EXISTS (SELECT FROM quire.page p WHERE p.document_id = w.document_id AND p.page_no = n)),
+            numbered AS (
+              SELECT *, (row_number() OVER (PARTITION BY document_id, island ORDER BY page_no) - 1)
+                / \(PageQueue.pagesPerJob) AS part FROM missing),
+            made AS (
+              INSERT INTO quire.job (batch_id, document_id, first_page, n_pages)
+              SELECT $1, document_id, min(page_no), count(*) FROM numbered WHERE $3
+              GROUP BY place, document_id, island, part ORDER BY place, min(page_no) RETURNING n_pages),
+            tallied AS (
+              INSERT INTO quire.tally_delta (batch_id, document_id, documents, pages, done, blank, failed, quarantined)
+              \(tally))
+            SELECT (SELECT coalesce(sum(n_pages), 0)::bigint FROM made),
+              (SELECT coalesce(sum(settled), 0)::bigint FROM recorded)
+            """, [.int(batch), .ints(documents), .bool(makingJobs)])
+        guard var row = rows.first else { throw .unexpectedAnswer(reason: "no count of queued pages.") }
+        let queued = try row.int()
+        let recorded = try row.int()
+        if queued > 0 {
+            try connection.query("UPDATE quire.batch SET has_jobs = true WHERE id = $1 AND NOT has_jobs", [.int(batch)])
+        }
+        return (queued, recorded)
+    }
+}

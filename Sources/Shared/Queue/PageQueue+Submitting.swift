@@ -1,0 +1,278 @@
+private import Digest
+private import SystemPackage
+
+extension PageQueue {
+    /// What the batch knows of its files; unchanged ones need not be read again.
+    package func knownFiles(
+        batch: Int64
+    ) async throws(DatabaseError) -> [SourceLocation: (stamp: FileStamp, isDocument: Bool)] {
+        try await database.run { connection throws(DatabaseError) in
+            let rows = try connection.query(
+                """
+                SELECT root, path, size, modified_ns, kind = 'document' FROM quire.batch_file WHERE batch_id = $1
+                """, [.int(batch)])
+            var files: [SourceLocation: (stamp: FileStamp, isDocument: Bool)] = [:]
+            for var row in rows {
+                let location = try row.location()
+                let stamp = FileStamp(size: try row.int64(), modifiedNanoseconds: try row.int64())
+                files[location] = (stamp, try row.bool())
+            }
+            return files
+        }
+    }
+
+    /// Adds files to a batch, or notes that they have changed; all in one transaction.
+    ///
+    /// Idempotent, and may be called many times with parts of a folder. Pages that this pipeline has recognised already
+    /// are counted at once; jobs are made for all others, unless the batch is cancelled.
+    package func add(_ files: [ScannedFile], to batch: Int64) async throws(DatabaseError) -> SubmitCounts {
+        let submission = Submission(files)
+        return try await database.transaction { connection throws(DatabaseError) in
+            try submission.apply(to: batch, connection)
+        }
+    }
+
+    /// Tells workers that listen on `quire_submitted` that there may be work.
+    package func notifySubmitted() async throws(DatabaseError) {
+        try await database.query("SELECT pg_notify('quire_submitted', '')")
+    }
+}
+
+/// Files to add to a batch, each location once.
+private struct Submission: Sendable {
+    private struct Known {
+        var kind: String
+        var documentID: Int64?
+        var reason: String?
+    }
+
+    private var files: [ScannedFile] = []
+
+    /// Of several findings for one location the last holds.
+    init(_ scanned: [ScannedFile]) {
+        var places: [SourceLocation: Int] = [:]
+        for var file in scanned {
+            if case .document(_, _, let pageCount) = file.finding, pageCount < 1 {
+                file.finding = .unreadable(reason: "The document has no pages.")
+            }
+            if let place = places[file.location] {
+                files[place] = file
+            } else {
+                places[file.location] = files.count
+                files.append(file)
+            }
+        }
+    }
+
+    func apply(to batch: Int64, _ connection: Connection) throws(DatabaseError) -> SubmitCounts {
+        let rows = try connection.query(
+            "SELECT state, pipeline_id FROM quire.batch WHERE id = $1 FOR NO KEY UPDATE", [.int(batch)])
+        guard var row = rows.first else { throw .notFound(reason: "There is no batch number \(batch).") }
+        let (state, pipeline) = (try row.label(BatchState.self), try row.int64())
+
+        let documents = try storeDocuments(pipeline: pipeline, connection)
+        let known = try knownFiles(batch: batch, connection)
+        let fresh = try attach(documents, to: batch, connection)
+        let (queued, recorded) = try JobSQL.queueMissing(
+            connection, batch: batch, documents: fresh, makingJobs: state != .cancelled,
+            tally: "SELECT $1, document_id, 1, page_count, done, blank, failed, quarantined FROM recorded")
+        try storeFiles(batch: batch, documents, connection)
+
+        var counts = count(documents, known: known, fresh: Set(fresh))
+        counts.pagesQueued = queued
+        counts.pagesAlreadyRecorded = recorded
+        try tallyFiles(batch: batch, documents, known: known, connection)
+        let abandoned = files.compactMap { file -> Int64? in
+            guard let before = known[file.location]?.documentID else { return nil }
+            return before == documentID(of: file, documents) ? nil : before
+        }
+        try removeUnused(Set(abandoned), from: batch, connection)
+        return counts
+    }
+
+    private func documentID(of file: ScannedFile, _ documents: [SHA256Digest: Int64]) -> Int64? {
+        guard case .document(let sha256, _, _) = file.finding else { return nil }
+        return documents[sha256]
+    }
+
+    /// Makes rows for contents that are new to the pipeline; holds all rows against retries.
+    private func storeDocuments(
+        pipeline: Int64, _ connection: Connection
+    ) throws(DatabaseError) -> [SHA256Digest: Int64] {
+        var found: [SHA256Digest: (format: DocumentFormat, pageCount: Int)] = [:]
+        for case .document(let sha256, let format, let pageCount) in files.map(\.finding) {
+            found[sha256] = (format, pageCount)
+        }
+        // In one order, so that two submissions do not lock each other out.
+        let sorted = found.sorted { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }
+        try connection.query(
+            """
+            INSERT INTO quire.document (sha256, pipeline_id, format, page_count)
+            SELECT d.sha256, $1, d.format::quire.document_format, d.page_count
+            FROM unnest($2::bytea[], $3::text[], $4::bigint[]) d(sha256, format, page_count)
+            ON CONFLICT DO NOTHING
+            """,
+            [
+                .int(pipeline), .byteArrays(sorted.map(\.key.bytes)), .texts(sorted.map(\.value.format.rawValue)),
+                .ints(sorted.map(\.value.pageCount)),
+            ])
+        let rows = try connection.query(
+            """
+            SELECT id, sha256 FROM quire.document WHERE pipeline_id = $1 AND sha256 = ANY ($2::bytea[])
+            ORDER BY sha256 FOR SHARE
+            """, [.int(pipeline), .byteArrays(sorted.map(\.key.bytes))])
+        var documents: [SHA256Digest: Int64] = [:]
+        for var row in rows {
+            let id = try row.int64()
+            documents[try row.digest()] = id
+        }
+        return documents
+    }
+
+    private func knownFiles(batch: Int64, _ connection: Connection) throws(DatabaseError) -> [SourceLocation: Known] {
+        let rows = try connection.query(
+            """
+            SELECT f.root, f.path, f.kind, f.document_id, f.reason
+            FROM unnest($2::text[], $3::bytea[]) s(root, path)
+            JOIN quire.batch_file f ON f.batch_id = $1 AND f.root = s.root AND sha256(f.path) = sha256(s.path)
+            """, [.int(batch), .texts(files.map(\.location.root)), .byteArrays(files.map(\.location.path.bytes))])
+        var known: [SourceLocation: Known] = [:]
+        for var row in rows {
+            let location = try row.location()
+            known[location] = Known(
+                kind: try row.text(), documentID: try row.optionalInt64(), reason: try row.optionalText())
+        }
+        return known
+    }
+
+    /// Returns the documents that are new to the batch, in the files' order.
+    private func attach(
+        _ documents: [SHA256Digest: Int64], to batch: Int64, _ connection: Connection
+    ) throws(DatabaseError) -> [Int64] {
+        let rows = try connection.query(
+            """
+            INSERT INTO quire.batch_document (batch_id, document_id, page_count)
+            SELECT $1, id, page_count FROM quire.document WHERE id = ANY ($2::bigint[])
+            ON CONFLICT DO NOTHING RETURNING document_id
+            """, [.int(batch), .ints(documents.values.sorted())])
+        var fresh: Set<Int64> = []
+        for var row in rows { fresh.insert(try row.int64()) }
+        return files.compactMap { file in documentID(of: file, documents).flatMap { fresh.remove($0) } }
+    }
+
+    private func storeFiles(
+        batch: Int64, _ documents: [SHA256Digest: Int64], _ connection: Connection
+    ) throws(DatabaseError) {
+        try connection.query(
+            """
+            INSERT INTO quire.batch_file AS f (batch_id, root, path, size, modified_ns, kind, document_id, reason)
+            SELECT $1, s.root, s.path, s.size, s.modified_ns, s.kind::quire.file_kind, s.document_id, s.reason
+            FROM unnest($2::text[], $3::bytea[], $4::bigint[], $5::bigint[], $6::text[], $7::bigint[], $8::text[])
+              WITH ORDINALITY s(root, path, size, modified_ns, kind, document_id, reason, place)
+            ORDER BY s.place
+            ON CONFLICT (batch_id, root, sha256(path)) DO UPDATE SET
+              (size, modified_ns, kind, document_id, reason)
+                = (excluded.size, excluded.modified_ns, excluded.kind, excluded.document_id, excluded.reason)
+            """,
+            [
+                .int(batch), .texts(files.map(\.location.root)), .byteArrays(files.map(\.location.path.bytes)),
+                .ints(files.map(\.stamp.size)), .ints(files.map(\.stamp.modifiedNanoseconds)),
+                .texts(files.map(\.finding.kind)), .ints(files.map { documentID(of: $0, documents) }),
+                .texts(files.map(\.finding.reason)),
+            ])
+    }
+
+    private func count(
+        _ documents: [SHA256Digest: Int64], known: [SourceLocation: Known], fresh: Set<Int64>
+    ) -> SubmitCounts {
+        var counts = SubmitCounts()
+        var unseen = fresh
+        for file in files {
+            let id = documentID(of: file, documents)
+            if let before = known[file.location] {
+                guard before.kind != file.finding.kind || before.documentID != id || before.reason != file.finding.reason
+                else {
+                    counts.unchanged += 1
+                    continue
+                }
+                counts.changed += 1
+            } else {
+                counts.added += 1
+            }
+            switch file.finding {
+            case .document: if let id, unseen.remove(id) == nil { counts.duplicates += 1 }
+            case .unreadable: counts.unreadable += 1
+            case .ignored: counts.ignored += 1
+            }
+        }
+        return counts
+    }
+
+    private func tallyFiles(
+        batch: Int64, _ documents: [SHA256Digest: Int64], known: [SourceLocation: Known], _ connection: Connection
+    ) throws(DatabaseError) {
+        let change = { (kind: String) in
+            files.count { $0.finding.kind == kind } - known.values.count { $0.kind == kind }
+        }
+        let (unreadable, ignored) = (change("unreadable"), change("ignored"))
+        guard unreadable != 0 || ignored != 0 else { return }
+        try connection.query(
+            "INSERT INTO quire.tally_delta (batch_id, unreadable, ignored) VALUES ($1, $2, $3)",
+            [.int(batch), .int(unreadable), .int(ignored)])
+    }
+
+    /// Takes documents out of the batch to which no file of it leads any more.
+    private func removeUnused(
+        _ candidates: Set<Int64>, from batch: Int64, _ connection: Connection
+    ) throws(DatabaseError) {
+        guard !candidates.isEmpty else { return }
+        let rows = try connection.query(
+            """
+            SELECT c.id FROM unnest($2::bigint[]) c(id)
+            WHERE NOT EXISTS (SELECT FROM quire.batch_file f WHERE f.batch_id = $1 AND f.document_id = c.id)
+            """, [.int(batch), .ints(candidates.sorted())])
+        var unused: [Int64] = []
+        for var row in rows { unused.append(try row.int64()) }
+        guard !unused.isEmpty else { return }
+        let parameters: [SQLValue] = [.int(batch), .ints(unused)]
+        try JobSQL.deleteAll(connection, where: "batch_id = $1 AND document_id = ANY ($2::bigint[])", parameters)
+        // With the jobs gone nobody adds to these documents' counts; the fold makes the counts final.
+        try TallyFold.lock(connection)
+        try TallyFold.fold(connection)
+        try connection.query(
+            """
+            WITH gone AS (
+              DELETE FROM quire.batch_document WHERE batch_id = $1 AND document_id = ANY ($2::bigint[]) RETURNING *),
+            counts AS (
+              SELECT count(*) AS documents, sum(page_count) AS pages, sum(done) AS done, sum(blank) AS blank,
+                sum(failed) AS failed, sum(quarantined) AS quarantined,
+                count(*) FILTER (WHERE done + blank = page_count) AS complete,
+                count(*) FILTER (WHERE done + blank + failed + quarantined = page_count AND failed + quarantined > 0)
+                  AS with_failures
+              FROM gone)
+            UPDATE quire.tally t SET documents = t.documents - c.documents, pages = t.pages - c.pages,
+              done = t.done - c.done, blank = t.blank - c.blank, failed = t.failed - c.failed,
+              quarantined = t.quarantined - c.quarantined, complete = t.complete - c.complete,
+              with_failures = t.with_failures - c.with_failures
+            FROM counts c WHERE t.batch_id = $1 AND c.documents > 0
+            """, parameters)
+    }
+}
+
+extension ScannedFile.Finding {
+    /// Its label in `quire.file_kind`.
+    fileprivate var kind: String {
+        switch self {
+        case .document: "document"
+        case .unreadable: "unreadable"
+        case .ignored: "ignored"
+        }
+    }
+
+    fileprivate var reason: String? {
+        switch self {
+        case .document: nil
+        case .unreadable(let reason), .ignored(let reason): reason
+        }
+    }
+}

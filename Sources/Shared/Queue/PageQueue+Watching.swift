@@ -1,0 +1,123 @@
+private import SystemPackage
+
+extension PageQueue {
+    /// The progress of one batch, or of all, oldest first; exact as of now.
+    package func status(batch: Int64?) async throws(DatabaseError) -> [BatchStatus] {
+        try await database.transaction { connection throws(DatabaseError) in
+            try TallyFold.lock(connection)
+            try TallyFold.fold(connection)
+        }
+        return try await database.run { connection throws(DatabaseError) in
+            let rows = try connection.query(
+                """
+                SELECT b.id, b.name, b.state, b.priority, p.model_digest, p.mode, p.prompt, p.max_new_tokens, p.pdf_dpi,
+                  p.engine_version, t.documents, t.complete, t.with_failures, t.unreadable, t.ignored, t.pages, t.done,
+                  t.blank, t.failed, t.quarantined, coalesce(l.pages, 0)::bigint, r.per_minute, r.is_current
+                FROM quire.batch b
+                JOIN quire.pipeline p ON p.id = b.pipeline_id
+                JOIN quire.tally t ON t.batch_id = b.id
+                LEFT JOIN (
+                  SELECT batch_id, sum(n_pages) AS pages FROM quire.job WHERE state = 'leased' GROUP BY batch_id
+                ) l ON l.batch_id = b.id
+                LEFT JOIN LATERAL (
+                  -- The five minutes up to the last work, or what there was of them.
+                  SELECT max(x.last) > now() - interval '5 minutes' AS is_current, (60 * sum(x.n) / greatest(10,
+                    extract(epoch FROM least(now(), max(x.last) + interval '10 seconds') - min(x.bucket))))::float8
+                    AS per_minute
+                  FROM (SELECT bucket, n, max(bucket) OVER () AS last FROM quire.throughput
+                    WHERE batch_id = b.id) x
+                  WHERE x.bucket > x.last - interval '5 minutes'
+                ) r ON true
+                WHERE $1::bigint IS NULL OR b.id = $1
+                ORDER BY b.id
+                """, [batch.map { .int($0) } ?? .null])
+            var statuses: [BatchStatus] = []
+            for row in rows { statuses.append(try Self.status(row)) }
+            return statuses
+        }
+    }
+
+    /// All workers that have not ended.
+    package func workers() async throws(DatabaseError) -> [WorkerStatus] {
+        let rows = try await database.query(
+            """
+            SELECT w.id, w.name, w.host, w.pid, w.device, w.version, w.model_digest,
+              extract(epoch FROM now() - w.seen_at)::float8,
+              (SELECT coalesce(sum(n_pages), 0)::bigint FROM quire.job j WHERE j.worker_id = w.id AND j.state = 'leased')
+            FROM quire.worker w WHERE w.ended_at IS NULL ORDER BY w.id
+            """)
+        var workers: [WorkerStatus] = []
+        for var row in rows {
+            let (id, name, host) = (try row.int64(), try row.text(), try row.text())
+            let pid = Int32(truncatingIfNeeded: try row.int64())
+            let (device, version, digest) = (try row.text(), try row.text(), try row.text())
+            workers.append(
+                WorkerStatus(
+                    id: id, name: name, host: host, pid: pid, device: device, version: version, modelDigest: digest,
+                    secondsSinceSeen: try row.double(), leasedPages: try row.int()))
+        }
+        return workers
+    }
+
+    /// Files that cannot be read, then pages that failed or are quarantined, the latest first.
+    package func problems(batch: Int64?, limit: Int) async throws(DatabaseError) -> [ProblemReport] {
+        let rows = try await database.query(
+            """
+            SELECT b.name, b.source_root, b.source_path, x.root, x.path, x.page_no, x.reason FROM (
+              SELECT f.batch_id, f.root, f.path, NULL::integer AS page_no, f.reason, NULL::timestamptz AS at
+              FROM quire.batch_file f WHERE f.kind = 'unreadable' AND ($1::bigint IS NULL OR f.batch_id = $1)
+              UNION ALL
+              SELECT d.batch_id, f.root, f.path, p.page_no, p.error, p.finished_at
+              FROM quire.page p JOIN quire.batch_document d ON d.document_id = p.document_id
+              CROSS JOIN LATERAL (
+                SELECT root, path FROM quire.batch_file f
+                WHERE f.batch_id = d.batch_id AND f.document_id = d.document_id ORDER BY f.id LIMIT 1) f
+              WHERE p.state IN ('failed', 'quarantined') AND ($1::bigint IS NULL OR d.batch_id = $1)) x
+            JOIN quire.batch b ON b.id = x.batch_id
+            ORDER BY x.at DESC NULLS FIRST, x.path, x.page_no LIMIT $2
+            """, [batch.map { .int($0) } ?? .null, .int(limit)])
+        var problems: [ProblemReport] = []
+        for var row in rows {
+            let name = try row.text()
+            let (folder, file) = (try row.location(), try row.location())
+            let page = try row.optionalInt64().map { Int($0) }
+            problems.append(
+                ProblemReport(
+                    batch: name, path: file.path(below: folder).displayText, page: page, reason: try row.text()))
+        }
+        return problems
+    }
+
+    private static func status(_ row: Row) throws(DatabaseError) -> BatchStatus {
+        var row = row
+        let (id, name, state) = (try row.int64(), try row.text(), try row.label(BatchState.self))
+        let priority = try row.int()
+        let pipeline = try row.pipeline()
+        var documents = BatchStatus.Documents()
+        documents.total = try row.int()
+        documents.complete = try row.int()
+        documents.withFailures = try row.int()
+        documents.pending = documents.total - documents.complete - documents.withFailures
+        documents.unreadable = try row.int()
+        documents.ignored = try row.int()
+        var pages = BatchStatus.Pages()
+        pages.total = try row.int()
+        pages.done = try row.int()
+        pages.blank = try row.int()
+        pages.failed = try row.int()
+        pages.quarantined = try row.int()
+        pages.pending = pages.total - pages.done - pages.blank - pages.failed - pages.quarantined
+        pages.leased = try row.int()
+        let perMinute = try row.optionalDouble()
+        let isCurrent = try row.optionalBool() ?? false
+        var secondsLeft: Double?
+        if pages.pending == 0 {
+            secondsLeft = 0
+        } else if state == .open, isCurrent, let perMinute, perMinute > 0 {
+            secondsLeft = 60 * Double(pages.pending) / perMinute
+        }
+        return BatchStatus(
+            id: id, name: name, state: state, priority: priority, pipeline: pipeline, documents: documents,
+            pages: pages, pagesPerMinute: perMinute, secondsLeft: secondsLeft)
+    }
+}

@@ -1,0 +1,28 @@
+internal import Digest
+private import SystemPackage
+
+extension Row {
+    /// The next two columns: a root and a path.
+    mutating func location() throws(DatabaseError) -> SourceLocation {
+        let root = try text()
+        return SourceLocation(root: root, path: FilePath(bytes: try bytes()))
+    }
+
+    /// The next six columns: the fields of a pipeline, in their order.
+    mutating func pipeline() throws(DatabaseError) -> Pipeline {
+        let (digest, mode, prompt) = (try text(), try text(), try text())
+        let (tokens, dpi) = (try int(), try int())
+        return Pipeline(
+            modelDigest: digest, mode: mode, prompt: prompt, maxNewTokens: tokens, pdfDPI: dpi,
+            engineVersion: try text())
+    }
+
+    /// The next column: a SHA-256 digest.
+    mutating func digest() throws(DatabaseError) -> SHA256Digest {
+        let bytes = try bytes()
+        guard let digest = SHA256Digest(bytes: bytes) else {
+            throw .unexpectedAnswer(reason: "a digest of \(bytes.count) bytes.")
+        }
+        return digest
+    }
+}
