@@ -30,12 +30,12 @@ let package = Package(
     targets: [
         system("CCrypto", "libcrypto", "libssl-dev"),
         system("CEXIF", "libexif", "libexif-dev"),
+        system("CJPEG", "libjpeg", "libjpeg62-turbo-dev"),
         system("CLibPQ", "libpq", "libpq-dev"),
         system("COpenBLAS", "openblas", "libopenblas-pthread-dev"),
         system("CPNG", "libpng", "libpng-dev"),
         system("CPoppler", "poppler-glib", "libpoppler-glib-dev"),
         system("CTIFF", "libtiff-4", "libtiff-dev"),
-        system("CTurboJPEG", "libturbojpeg", "libturbojpeg0-dev"),
 
         .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3"])]),
         .target(name: "Digest", dependencies: ["CCrypto"], swiftSettings: settings),
@@ -45,14 +45,15 @@ let package = Package(
         .target(
             name: "Shared", dependencies: ["CLibPQ", "Digest", "Migrations", systemPackage],
             swiftSettings: settings),
-        .target(name: "Rendering", dependencies: [systemPackage], swiftSettings: settings),
+        .target(name: "CProcess"),
+        .target(name: "Rendering", dependencies: ["CProcess", systemPackage], swiftSettings: settings),
         .target(
             name: "Inference", dependencies: ["CKernels", "COpenBLAS", systemPackage],
             swiftSettings: settings),
 
         .executableTarget(
             name: "Renderer",
-            dependencies: ["CEXIF", "CPNG", "CPoppler", "CTIFF", "CTurboJPEG"],
+            dependencies: ["CEXIF", "CJPEG", "CPNG", "CPoppler", "CProcess", "CTIFF", "Rendering"],
             swiftSettings: settings),
         .executableTarget(
             name: "Coordinator",
@@ -62,14 +63,16 @@ let package = Package(
             name: "Worker",
             dependencies: ["Digest", "Inference", "Rendering", "Shared", argumentParser, systemPackage],
             swiftSettings: settings),
+        .target(
+            name: "Parity", dependencies: ["Digest", "Inference", "Rendering", systemPackage], swiftSettings: settings),
         .executableTarget(
             name: "Bench",
-            dependencies: ["Digest", "Inference", "Rendering", argumentParser, systemPackage],
+            dependencies: ["Inference", "Parity", argumentParser, systemPackage],
             swiftSettings: settings),
 
         .target(name: "TestSupport", dependencies: ["Shared", systemPackage], path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(
-            name: "InferenceTests", dependencies: ["CKernels", "Digest", "Inference"], exclude: ["Fixtures"],
+            name: "InferenceTests", dependencies: ["CKernels", "Digest", "Inference", "Parity", systemPackage], exclude: ["Fixtures"],
             swiftSettings: settings),
         .testTarget(name: "SharedTests", dependencies: ["Shared", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "RenderingTests", dependencies: ["Rendering", "TestSupport"], swiftSettings: settings),

@@ -1,1 +1,3 @@
+#pragma once
+
 #include <libexif/exif-data.h>

@@ -1,9 +1,14 @@
+private import Dispatch
+private import Glibc
 package import SystemPackage
 
 /// Starts `quire-render` and checks every number that comes back.
 package struct PageRenderer: Sendable {
     package var executable: FilePath
     package var limits: RenderLimits
+
+    /// Where calls block on children: never on the cooperative pool.
+    private static let queue = DispatchQueue(label: "quire.rendering", attributes: .concurrent)
 
     package init(executable: FilePath, limits: RenderLimits = RenderLimits()) {
         self.executable = executable
@@ -12,19 +17,42 @@ package struct PageRenderer: Sendable {
 
     /// The `quire-render` that lies beside the running program.
     package static func besideThisProgram(limits: RenderLimits = RenderLimits()) throws(RenderError) -> PageRenderer {
-        throw RenderError(.broken, "Rendering is not built.")
+        var path = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
+        let length = readlink("/proc/self/exe", &path, path.count - 1)
+        guard length > 0 else { throw RenderError(lastErrorDuring: "say where this program lies") }
+        let executable = FilePath(platformString: path).removingLastComponent().appending("quire-render")
+        guard executable.withPlatformString({ access($0, X_OK) }) == 0 else {
+            throw RenderError(
+                .broken,
+                "quire-render is missing: \(executable) is not there or cannot be executed. "
+                    + "Build it (swift build) or install it beside this program.")
+        }
+        return PageRenderer(executable: executable, limits: limits)
     }
 
     /// Counts the pages of a document; reads the password from `<file name>.password` beside it where that exists.
     package func inspect(_ file: FilePath) async throws(RenderError) -> DocumentSummary {
-        throw RenderError(.broken, "Rendering is not built.")
+        try await blocking { () throws(RenderError) in
+            let document = try DocumentFile(file)
+            let format = try document.format()
+            let (_, opened) = try RenderChild.opening(document, with: executable, request(.inspect))
+            guard opened.number >= 1, DocumentFormatName.allCases.firstIndex(of: format) == Int(opened.width) else {
+                throw RenderError(
+                    .broken,
+                    "quire-render took the document for another format: install the one "
+                        + "that belongs to this program.")
+            }
+            return DocumentSummary(format: format, pageCount: Int(opened.number))
+        }
     }
 
     /// Renders a range of pages, counted from 1, in order.
     ///
     /// Nothing starts before the first `next()`. `pdfDPI` is that of the limits where it is nil.
     package func session(_ file: FilePath, pages: ClosedRange<Int>, pdfDPI: Int? = nil) -> RenderSession {
-        RenderSession(file: file, pages: pages)
+        var limits = limits
+        if let pdfDPI { limits.pdfDPI = pdfDPI }
+        return RenderSession(SessionWork(executable: executable, file: file, pages: pages, limits: limits))
     }
 
     /// Cuts boxes out of a page image as JPEG files, one for each box in order.
@@ -33,11 +61,55 @@ package struct PageRenderer: Sendable {
     package func encodeJPEG(
         _ image: PageImage, boxes: [PixelBox], quality: Int = 90
     ) async throws(RenderError) -> [[UInt8]] {
-        throw RenderError(.broken, "Rendering is not built.")
+        guard !boxes.isEmpty else { return [] }
+        guard image.width > 0, image.height > 0, image.width <= limits.maxPixels / image.height,
+            image.bytes.count == image.width * image.height * 3
+        else {
+            throw RenderError(
+                .tooLarge,
+                "The image to cut from is \(image.width) x \(image.height) pixels, which is beyond the limit "
+                    + "of \(limits.maxPixels) pixels or does not match its bytes.")
+        }
+        let order = CropOrder(
+            width: image.width, height: image.height, quality: min(max(quality, 1), 100), boxes: boxes)
+        return try await blocking { () throws(RenderError) in
+            let input = try Descriptor.memoryFile()
+            try input.write(order.bytes)
+            try input.write(image.bytes)
+            let child = try RenderChild(executable, request(.jpeg), input: input, password: try .null())
+            var files: [[UInt8]] = []
+            for index in boxes.indices {
+                let message = try child.next { header in
+                    header.number == index ? 0...Self.longestJPEG : nil
+                }
+                guard message.header.status == .image else { throw child.error(of: message) }
+                files.append(message.payload)
+            }
+            return files
+        }
     }
 
     /// Throws unless text in a font that the document does not carry is really drawn: fonts are installed.
     package func selfTest() async throws(RenderError) {
-        throw RenderError(.broken, "Rendering is not built.")
+        try await blocking { () throws(RenderError) in
+            let child = try RenderChild(executable, request(.selfTest), input: try .null(), password: try .null())
+            let message = try child.next { _ in nil }
+            guard message.header.status == .opened else { throw child.error(of: message) }
+        }
+    }
+
+    private static let longestJPEG = 1 << 29
+
+    private func request(_ command: RenderRequest.Command) -> RenderRequest {
+        RenderRequest(command, limits: limits, parent: getpid())
+    }
+
+    private func blocking<T: Sendable>(
+        _ body: @escaping @Sendable () throws(RenderError) -> T
+    ) async throws(RenderError) -> T {
+        let result: Result<T, RenderError> = await withCheckedContinuation { continuation in
+            Self.queue.async { continuation.resume(returning: Result(catching: body)) }
+        }
+        return try result.get()
     }
 }

@@ -1,3 +1,4 @@
+private import Dispatch
 import SystemPackage
 
 /// One page of a session: its image, or why there is none.
@@ -16,23 +17,29 @@ package struct RenderedPage: Sendable {
 }
 
 /// A range of pages of one document on their way from `quire-render`, in order.
+///
+/// The child works one page ahead at most: it then waits for the pipe to be emptied.
 package actor RenderSession {
-    private var remaining: ClosedRange<Int>?
+    private nonisolated let work: SessionWork
 
-    init(file: FilePath, pages: ClosedRange<Int>) {
-        remaining = pages
+    init(_ work: SessionWork) {
+        self.work = work
     }
 
-    /// The next page; nil after the last one and after `cancel`.
+    /// The next page; nil after the last one, after `cancel` and when the task is cancelled.
     package func next() async -> RenderedPage? {
-        guard let range = remaining else { return nil }
-        remaining = range.lowerBound < range.upperBound ? range.lowerBound + 1...range.upperBound : nil
-        return RenderedPage(
-            page: range.lowerBound, result: .failure(RenderError(.broken, "Rendering is not built.")), seconds: 0)
+        let work = work
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                work.queue.async { continuation.resume(returning: work.next()) }
+            }
+        } onCancel: {
+            work.cancel()
+        }
     }
 
     /// Kills the child; pages not yet handed out are dropped.
     package func cancel() {
-        remaining = nil
+        work.cancel()
     }
 }

@@ -1,14 +1,14 @@
-import SystemPackage
+package import SystemPackage
 
 /// Whole files of a model directory in memory.
-enum FileBytes {
+package enum FileBytes {
     /// The largest text file that is read: a vocabulary of 128 000 tokens takes 5 to 10 MB.
     private static let limit = 1 << 30
 
     /// The bytes of a file.
     ///
     /// - Throws: `unreadableFile` with the system's reason, also for a file of more than 1 GiB.
-    static func read(_ path: FilePath) throws(InferenceError) -> [UInt8] {
+    package static func read(_ path: FilePath) throws(InferenceError) -> [UInt8] {
         do {
             let file = try FileDescriptor.open(path, .readOnly)
             return try file.closeAfter {

@@ -1,0 +1,31 @@
+// What Linux offers for processes and Swift's Glibc module does not import: GNU extensions and variadic calls.
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#pragma clang assume_nonnull begin
+
+// Makes a pipe whose ends are closed in programs that are started: ends[0] for reading, ends[1] for writing.
+// Returns 0, or -1 with errno.
+int quire_pipe(int *ends);
+
+// Makes an unnamed file in memory, closed in programs that are started. Returns its descriptor, or -1 with errno.
+int quire_memory_file(void);
+
+// Asks for a pipe that holds so many bytes; the system may refuse, which does no harm.
+void quire_pipe_capacity(int descriptor, int bytes);
+
+// Starts `path` in a process group of its own, with no signal blocked or ignored, /dev/null as input, `descriptors` as
+// 1, 2, 3, ... and every other descriptor closed. All of them must be above `count`. `arguments` and `environment` end
+// with null. Returns 0 and the process id, or an error number.
+int quire_spawn(
+    pid_t *process, const char *path, char *_Nullable const *_Nonnull arguments, char *_Nullable const *_Nonnull environment,
+    const int *descriptors, int count);
+
+// Has this process killed when the thread that started it ends, and forbids it new privileges for good.
+// Returns 0, or -1 with errno.
+int quire_die_with_parent(void);
+int quire_no_new_privileges(void);
+
+#pragma clang assume_nonnull end

@@ -1,0 +1,55 @@
+private import CEXIF
+
+/// What an EXIF block says of the image that carries it.
+struct EXIF {
+    /// 1 to 8; 1 where it is missing or senseless.
+    private(set) var orientation = 1
+    /// Dots an inch, horizontally.
+    private(set) var dpi: Double?
+
+    /// Reads a block that starts with "Exif\0\0"; what cannot be read is as if it were missing.
+    init(_ block: [UInt8]) {
+        guard let size = UInt32(exactly: block.count),
+            let data = block.withUnsafeBufferPointer({ exif_data_new_from_data($0.baseAddress, size) })
+        else { return }
+        defer { exif_data_unref(data) }
+        let order = exif_data_get_byte_order(data)
+        func entry(_ tag: ExifTag) -> UnsafeMutablePointer<ExifEntry>? {
+            guard let content = data.pointee.ifd.0 else { return nil }
+            return exif_content_get_entry(content, tag)
+        }
+        func short(_ tag: ExifTag) -> Int? {
+            guard let entry = entry(tag), entry.pointee.format == EXIF_FORMAT_SHORT, entry.pointee.size >= 2
+            else { return nil }
+            return Int(exif_get_short(entry.pointee.data, order))
+        }
+        if let value = short(EXIF_TAG_ORIENTATION), (1...8).contains(value) { orientation = value }
+        guard let entry = entry(EXIF_TAG_X_RESOLUTION), entry.pointee.format == EXIF_FORMAT_RATIONAL,
+            entry.pointee.size >= 8
+        else { return }
+        let ratio = exif_get_rational(entry.pointee.data, order)
+        guard ratio.denominator > 0 else { return }
+        let perUnit = Double(ratio.numerator) / Double(ratio.denominator)
+        dpi = Resolution.dpi(perUnit, short(EXIF_TAG_RESOLUTION_UNIT) == 3 ? .centimetre : .inch)
+    }
+}
+
+/// Resolutions as files write them.
+enum Resolution {
+    enum Unit {
+        case inch
+        case centimetre
+        case metre
+    }
+
+    /// Dots an inch; nil where the number cannot be a resolution.
+    static func dpi(_ value: Double, _ unit: Unit) -> Double? {
+        let dpi =
+            switch unit {
+            case .inch: value
+            case .centimetre: value * 2.54
+            case .metre: value * 0.0254
+            }
+        return dpi > 1 && dpi <= 100_000 ? dpi : nil
+    }
+}

@@ -1,0 +1,69 @@
+private import Glibc
+import Rendering
+
+/// The document as the parent opened it: read by offset, never by name.
+struct InputFile: Sendable {
+    let descriptor: Int32
+    /// Bytes; 0 where the system does not say.
+    let size: Int
+
+    init(descriptor: Int32) {
+        self.descriptor = descriptor
+        var information = stat()
+        size = fstat(descriptor, &information) == 0 ? max(0, Int(information.st_size)) : 0
+    }
+
+    /// Fills the buffer from an offset; fewer bytes only at the end of the file or when the disk fails.
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) -> Int {
+        var filled = 0
+        while filled < buffer.count {
+            let got = pread(
+                descriptor, buffer.baseAddress.map { $0 + filled }, buffer.count - filled, off_t(offset + filled))
+            if got < 0, errno == EINTR { continue }
+            if got <= 0 { break }
+            filled += got
+        }
+        return filled
+    }
+
+    /// Up to `count` bytes from an offset.
+    func bytes(at offset: Int, count: Int) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            filled = read(into: UnsafeMutableRawBufferPointer(buffer), at: offset)
+        }
+    }
+
+    /// The format by the first bytes.
+    func format() throws(RenderError) -> DocumentFormatName {
+        let kind = DocumentKind.sniff(bytes(at: 0, count: DocumentKind.sniffedBytes))
+        guard case .readable(let format) = kind else {
+            throw RenderError(.damaged, kind.reason ?? "This is no document.")
+        }
+        return format
+    }
+
+    /// The whole file in memory, for the formats that are one image.
+    func mapped() throws(RenderError) -> UnsafeRawBufferPointer {
+        guard size > 0, let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED
+        else {
+            throw RenderError(.tooLarge, "The file has \(size) bytes, more than fits into the memory limit: raise it.")
+        }
+        return UnsafeRawBufferPointer(start: address, count: size)
+    }
+
+    /// The password that the parent hands over, ended by a zero byte as C wants it.
+    static func password() throws(RenderError) -> [CChar] {
+        var password = [CChar](repeating: 0, count: 2048)
+        var filled = 0
+        while filled < password.count - 1 {
+            let got = password.withUnsafeMutableBytes {
+                Glibc.read(RenderRequest.passwordDescriptor, $0.baseAddress.map { $0 + filled }, $0.count - 1 - filled)
+            }
+            if got < 0, errno == EINTR { continue }
+            guard got >= 0 else { throw RenderError(.broken, "quire-render was given a password that it cannot read.") }
+            if got == 0 { break }
+            filled += got
+        }
+        return password
+    }
+}

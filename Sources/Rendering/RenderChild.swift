@@ -1,0 +1,206 @@
+private import Glibc
+import SystemPackage
+
+/// One running `quire-render`: its messages, each with a deadline and with every number checked.
+///
+/// All calls block, except `process.kill()`, which may come from any thread.
+final class RenderChild {
+    /// A message and the bytes that follow it.
+    struct Message {
+        let header: FrameHeader
+        let payload: [UInt8]
+    }
+
+    let process: ChildProcess
+    private let limits: RenderLimits
+    /// The first bytes that the child wrote to its error output since the last message.
+    private var noise: [UInt8] = []
+    private var errorsEnded = false
+
+    private static let noiseKept = 8192
+    private static let longestSentence = 65_536
+
+    private enum Interruption: Error {
+        case late
+        case ended
+        case failed(RenderError)
+    }
+
+    init(
+        _ executable: FilePath, _ request: RenderRequest, input: borrowing Descriptor, password: borrowing Descriptor
+    ) throws(RenderError) {
+        var request = request
+        request.parent = getpid()
+        limits = request.limits
+        process = try ChildProcess.start(
+            executable, arguments: request.arguments, input: input, password: password)
+    }
+
+    /// Starts a child on a document and waits until it says that the document is open.
+    static func opening(
+        _ document: borrowing DocumentFile, with executable: FilePath, _ request: RenderRequest
+    ) throws(RenderError) -> (child: RenderChild, opened: FrameHeader) {
+        var request = request
+        request.hasPassword = document.hasPassword
+        let child = try RenderChild(
+            executable, request, input: document.descriptor, password: try document.passwordPipe())
+        let message = try child.next { _ in nil }
+        guard message.header.status == .opened else { throw child.error(of: message) }
+        return (child, message.header)
+    }
+
+    /// The next message; `expectedPayload` gives the exact length for an image head, nil to refuse the head.
+    ///
+    /// An error here means that this child is of no more use: it died, was late, or did not keep to the agreement.
+    func next(expectedPayload: (FrameHeader) -> ClosedRange<Int>?) throws(RenderError) -> Message {
+        noise = []
+        let deadline = Self.now() + limits.secondsPerPage
+        do throws(Interruption) {
+            let head = try read(FrameHeader.byteCount, until: deadline)
+            guard let header = FrameHeader(bytes: head) else { throw .failed(disagreement("an unknown message")) }
+            let allowed: ClosedRange<Int>? =
+                switch header.status {
+                case .image: expectedPayload(header)
+                case .opened: 0...0
+                default: 1...Self.longestSentence
+                }
+            guard let allowed, let length = Int(exactly: header.payloadBytes), allowed.contains(length) else {
+                throw .failed(disagreement("a \(header.status) message of \(header.payloadBytes) bytes"))
+            }
+            return Message(header: header, payload: try read(length, until: deadline))
+        } catch {
+            process.kill()
+            switch error {
+            case .late:
+                _ = process.wait()
+                throw tookTooLong
+            case .failed(let reason): throw reason
+            case .ended: throw ending()
+            }
+        }
+    }
+
+    /// The sentence of a message that carries an error, with what the parsers said on their error output.
+    func error(of message: Message) -> RenderError {
+        guard let kind = message.header.status.errorKind else { return disagreement("an image where none was due") }
+        drainErrors()
+        var sentence = String(decoding: message.payload, as: UTF8.self).cleaned(upTo: 600)
+        if kind == .damaged, let said = ParserNoise(noise).firstLine { sentence += " The parser says: \(said)." }
+        return RenderError(kind, sentence)
+    }
+
+    /// What the parsers wrote to their error output up to now, since the last message.
+    func noiseSinceLastMessage() -> ParserNoise {
+        drainErrors()
+        return ParserNoise(noise)
+    }
+
+    // MARK: - Ends
+
+    private var tookTooLong: RenderError {
+        RenderError(
+            .timedOut,
+            "It took longer than the limit of \(Int(limits.secondsPerPage.rounded(.up))) seconds: "
+                + "raise the limit, or save the document anew with another program.")
+    }
+
+    private func disagreement(_ what: String) -> RenderError {
+        RenderError(.broken, "quire-render sent \(what): install the one that belongs to this program.")
+    }
+
+    /// Why the child's output ended early.
+    private func ending() -> RenderError {
+        drainErrors()
+        let said = ParserNoise(noise)
+        let memory = limits.memoryBytes >> 20
+        if said.isOutOfMemory {
+            return RenderError(
+                .tooLarge,
+                "It needs more memory than the limit of \(memory) MiB: raise the limit, or make the "
+                    + "document's images smaller.")
+        }
+        let advice = "repair the document (for example with qpdf or mutool) or save it anew with another program."
+        switch process.wait() {
+        case .signalled(SIGXCPU): return tookTooLong
+        case .signalled(SIGKILL):
+            return RenderError(
+                .crashed,
+                "The rendering process was killed (signal 9), perhaps because the machine ran out of "
+                    + "memory: free memory or use fewer workers, then try again.")
+        case .signalled(let signal):
+            return RenderError(
+                .crashed,
+                "The parser crashed on it (signal \(signal), \(String(cString: strsignal(signal)))): " + advice)
+        case .exited(let code):
+            let reason = said.firstLine.map { ": \($0)" } ?? ""
+            return RenderError(.broken, "quire-render ended early with code \(code)\(reason). Run quire doctor.")
+        }
+    }
+
+    // MARK: - Reading
+
+    private static func now() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+
+    /// Exactly `count` bytes of the child's output; its error output is emptied meanwhile so that it never blocks.
+    private func read(_ count: Int, until deadline: Double) throws(Interruption) -> [UInt8] {
+        guard count > 0 else { return [] }
+        var interruption: Interruption?
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            while filled < count, interruption == nil {
+                do throws(Interruption) {
+                    try waitForOutput(until: deadline)
+                    let got = Glibc.read(
+                        process.output.raw, buffer.baseAddress.map { $0 + filled }, count - filled)
+                    if got > 0 {
+                        filled += got
+                    } else if got == 0 || errno != EINTR {
+                        throw .ended
+                    }
+                } catch {
+                    interruption = error
+                }
+            }
+        }
+        if let interruption { throw interruption }
+        return bytes
+    }
+
+    /// Returns once output can be read or has ended.
+    private func waitForOutput(until deadline: Double) throws(Interruption) {
+        while true {
+            let left = deadline - Self.now()
+            guard left > 0 else { throw .late }
+            var polled = [
+                pollfd(fd: process.output.raw, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: errorsEnded ? -1 : process.errors.raw, events: Int16(POLLIN), revents: 0),
+            ]
+            let ready = poll(&polled, 2, Int32(min(left * 1000 + 1, 3_600_000)))
+            if ready < 0, errno != EINTR { throw .failed(RenderError(lastErrorDuring: "wait for quire-render")) }
+            if ready <= 0 { continue }
+            if polled[1].revents != 0 { readErrors() }
+            if polled[0].revents != 0 { return }
+        }
+    }
+
+    private func drainErrors() {
+        while !errorsEnded {
+            var polled = pollfd(fd: process.errors.raw, events: Int16(POLLIN), revents: 0)
+            guard poll(&polled, 1, 0) > 0 else { return }
+            readErrors()
+        }
+    }
+
+    private func readErrors() {
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        let got = Glibc.read(process.errors.raw, &buffer, buffer.count)
+        if got > 0 {
+            noise.append(contentsOf: buffer.prefix(min(got, max(0, Self.noiseKept - noise.count))))
+        } else if got == 0 || errno != EINTR {
+            errorsEnded = true
+        }
+    }
+}

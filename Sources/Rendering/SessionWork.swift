@@ -1,0 +1,132 @@
+import Dispatch
+private import Glibc
+private import Synchronization
+import SystemPackage
+
+/// The blocking half of a session.
+///
+/// `@unchecked Sendable`: `remaining`, `child` and `failure` are touched on `queue` only; `control` has its own lock.
+final class SessionWork: @unchecked Sendable {
+    let queue = DispatchQueue(label: "quire.rendering.session")
+
+    private let executable: FilePath
+    private let file: FilePath
+    private let limits: RenderLimits
+    private var remaining: ClosedRange<Int>?
+    private var child: RenderChild?
+    /// Why no page of the document can be had.
+    private var failure: RenderError?
+
+    private struct Control {
+        var isCancelled = false
+        var process: ChildProcess?
+    }
+    private let control = Mutex(Control())
+
+    init(executable: FilePath, file: FilePath, pages: ClosedRange<Int>, limits: RenderLimits) {
+        self.executable = executable
+        self.file = file
+        self.limits = limits
+        remaining = pages
+    }
+
+    /// From any thread: kills the child and ends the session.
+    func cancel() {
+        let process = control.withLock { control in
+            control.isCancelled = true
+            return control.process
+        }
+        process?.kill()
+        queue.async { self.drop() }
+    }
+
+    /// The next page; nil at the end.
+    func next() -> RenderedPage? {
+        guard let range = remaining, !isCancelled else {
+            drop()
+            return nil
+        }
+        let page = range.lowerBound
+        let start = DispatchTime.now().uptimeNanoseconds
+        let rendered: RenderedPage
+        do throws(RenderError) {
+            rendered = try render(page, to: range.upperBound)
+        } catch {
+            let waited = Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9
+            rendered = RenderedPage(page: page, result: .failure(error), seconds: waited)
+        }
+        remaining = page < range.upperBound ? page + 1...range.upperBound : nil
+        if remaining == nil || isCancelled { drop() }
+        return isCancelled ? nil : rendered
+    }
+
+    private var isCancelled: Bool { control.withLock { $0.isCancelled } }
+
+    private func drop() {
+        control.withLock { $0.process = nil }
+        child = nil
+    }
+
+    /// An error thrown here costs this page only, unless `failure` says otherwise.
+    private func render(_ page: Int, to last: Int) throws(RenderError) -> RenderedPage {
+        if let failure { throw failure }
+        let child = try opened(from: page, to: last)
+        do throws(RenderError) {
+            let limits = limits
+            let message = try child.next { header in
+                header.number == page ? Self.payload(of: header, limits) : nil
+            }
+            let header = message.header
+            guard header.status == .image else {
+                let error = child.error(of: message)
+                if header.number != page { drop() }
+                return RenderedPage(page: page, result: .failure(error), seconds: Self.seconds(header))
+            }
+            if let line = child.noiseSinceLastMessage().missingFont {
+                throw RenderError(
+                    .broken,
+                    "A font is missing on this machine, so that text would be silently left out (\(line)): "
+                        + "install fontconfig, fonts-liberation and poppler-data.")
+            }
+            let image = PageImage(
+                width: Int(header.width), height: Int(header.height), bytes: message.payload, dpi: header.dpi)
+            return RenderedPage(page: page, result: .success(image), seconds: Self.seconds(header))
+        } catch {
+            // The next page gets a new child: a hostile document costs the pages on which children die.
+            drop()
+            throw error
+        }
+    }
+
+    /// The running child, or a new one that has opened the document; what fails here fails for every page.
+    private func opened(from first: Int, to last: Int) throws(RenderError) -> RenderChild {
+        if let child { return child }
+        do throws(RenderError) {
+            let document = try DocumentFile(file)
+            _ = try document.format()
+            let (child, _) = try RenderChild.opening(
+                document, with: executable,
+                RenderRequest(.pages, first: first, last: last, limits: limits, parent: getpid()))
+            let isCancelled = control.withLock { control in
+                control.process = child.process
+                return control.isCancelled
+            }
+            if isCancelled { child.process.kill() }
+            self.child = child
+            return child
+        } catch {
+            drop()
+            failure = error
+            throw error
+        }
+    }
+
+    private static func seconds(_ header: FrameHeader) -> Double { Double(header.microseconds) / 1e6 }
+
+    /// The exact length of an image's payload; nil where the size is beyond the limits.
+    private static func payload(of header: FrameHeader, _ limits: RenderLimits) -> ClosedRange<Int>? {
+        let (pixels, overflow) = Int(header.width).multipliedReportingOverflow(by: Int(header.height))
+        guard !overflow, pixels > 0, pixels <= limits.maxPixels else { return nil }
+        return pixels * 3...pixels * 3
+    }
+}
