@@ -110,7 +110,7 @@ import Testing
             #expect((0...1654).contains(box.x1) && (0...1654).contains(box.x2))
             #expect((0...2339).contains(box.y1) && (0...2339).contains(box.y2))
         }
-        let links = layout.markdown { "\($0).jpg" }.split(separator: "![](").count - 1
+        let links = layout.markdown { "\($0).jpg" }.split(separator: "![](", omittingEmptySubsequences: false).count - 1
         #expect(links == layout.figures.count)
         #expect(layout.markdown { _ in "" }.hasSuffix("after"))
         _ = try Self.blocks(layout)

@@ -48,10 +48,9 @@ import Testing
 
     @Test func `added tokens come first and the longest wins`() throws {
         var file = TokenizerText()
-        file.added = [("<im", 300), ("<image>", 301), ("é", 302), ("ab", 303)]
+        file.added = [("<im", 300), ("<image>", 301), ("潮", 302), ("ab", 303)]
         let tokenizer = try file.load()
-        #expect(tokenizer.encode("<image><im<imageé") == [301, 300, 300] + tokenizer.encode("age") + [302])
-        #expect(tokenizer.encode("e\u{301}") != [302])
+        #expect(tokenizer.encode("<image><im<image潮") == [301, 300, 300] + tokenizer.encode("age") + [302])
         #expect(tokenizer.id(of: "<image>") == 301)
         #expect(tokenizer.id(of: "nothing") == nil)
     }
@@ -109,7 +108,7 @@ import Testing
         #expect(found.contains(reason))
     }
 
-    @Test(arguments: [0, 1, 100, 5000])
+    @Test(arguments: [0, 1, 100, 1500])
     func `a file that is cut off is refused`(length: Int) throws {
         var file = TokenizerText()
         file.override = String(file.json.prefix(length))
