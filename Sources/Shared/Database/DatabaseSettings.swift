@@ -22,8 +22,15 @@ package struct DatabaseSettings: Sendable, Hashable {
 
     /// `DATABASE_URL`, else libpq's own variables, else the private cluster.
     ///
-    /// - Parameter environment: The environment to read; `EmbeddedPostgres.defaultDirectory` says where the cluster lies.
+    /// `EmbeddedPostgres.defaultDirectory` says where the cluster lies.
     package init(environment: [String: String]) {
-        self.init(server: .embedded(directory: EmbeddedPostgres.defaultDirectory(environment: environment)))
+        let names = ["PGHOST", "PGHOSTADDR", "PGSERVICE", "PGDATABASE"]
+        if let url = environment["DATABASE_URL"], !url.isEmpty {
+            self.init(server: .connectionString(url))
+        } else if names.contains(where: { environment[$0]?.isEmpty == false }) {
+            self.init(server: .environment)
+        } else {
+            self.init(server: .embedded(directory: EmbeddedPostgres.defaultDirectory(environment: environment)))
+        }
     }
 }

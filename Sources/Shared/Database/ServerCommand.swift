@@ -1,6 +1,3 @@
-private import Dispatch
-package import SystemPackage
-
 #if canImport(Glibc)
     private import Glibc
 #endif
@@ -18,12 +15,12 @@ struct ServerCommand {
     var arguments: [[UInt8]]
     /// Nothing is inherited.
     var environment: [String: String]
-    var workingDirectory: FilePath
 
     /// Throws `embeddedServer` where the program cannot be started.
     func run() throws(DatabaseError) -> Outcome {
         var ends: [Int32] = [-1, -1]
-        guard pipe2(&ends, O_CLOEXEC) == 0 else {
+        // Unlike a pipe, a pair of sockets is closed in other children from the start.
+        guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends) == 0 else {
             throw .embeddedServer(reason: "There is no file descriptor left to start a program.")
         }
         defer { close(ends[0]) }
@@ -57,7 +54,6 @@ struct ServerCommand {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, output, 1)
         posix_spawn_file_actions_adddup2(&actions, output, 2)
-        _ = workingDirectory.withPlatformString { posix_spawn_file_actions_addchdir_np(&actions, $0) }
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
