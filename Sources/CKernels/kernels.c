@@ -1,1 +1,46 @@
+// Chooses the instruction set, and what needs none.
 #include "kernels.h"
+
+#include "tables.h"
+
+#include <string.h>
+
+const quire_kernels *quire_kernels_at(quire_level level) {
+    switch (level) {
+    case QUIRE_GENERIC:
+        return &quire_generic;
+#if defined(__x86_64__)
+    case QUIRE_AVX2:
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")
+                   ? &quire_avx2
+                   : NULL;
+    case QUIRE_AVX512:
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
+                   ? &quire_avx512
+                   : NULL;
+#endif
+    default:
+        return NULL;
+    }
+}
+
+const quire_kernels *quire_kernels_best(void) {
+    for (int level = QUIRE_AVX512; level > QUIRE_GENERIC; level--) {
+        const quire_kernels *found = quire_kernels_at((quire_level)level);
+        if (found) return found;
+    }
+    return &quire_generic;
+}
+
+void quire_fill_random_bf16(uint16_t *to, size_t count, uint64_t seed, uint64_t first, float centre, float width) {
+    for (size_t i = 0; i < count; i++) {
+        uint64_t z = (first + i + 1) * 0x9E3779B97F4A7C15ull ^ seed;
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+        z ^= z >> 31;
+        float value = centre + width * ((float)(uint32_t)(z >> 40) * 0x1p-23f - 1.0f);
+        uint32_t bits;
+        memcpy(&bits, &value, sizeof bits);
+        to[i] = (uint16_t)((bits + 0x8000u) >> 16);
+    }
+}

@@ -12,6 +12,8 @@ package enum InferenceError: Error, Sendable, Equatable, CustomStringConvertible
     case badTokenizer(FilePath, reason: String)
     /// A request does not fit the model: a prompt without `<image>`, or one longer than the context.
     case badRequest(String)
+    /// The caller asked to stop.
+    case cancelled
 
     package var description: String {
         switch self {
@@ -26,6 +28,8 @@ package enum InferenceError: Error, Sendable, Equatable, CustomStringConvertible
             "The tokenizer \(path) cannot be used: \(reason)."
         case .badRequest(let reason):
             reason
+        case .cancelled:
+            "Recognition was cancelled."
         }
     }
 }

@@ -1,0 +1,85 @@
+package import SystemPackage
+
+/// A model's weights by name, mapped from one safetensors file or from the shards that an index names.
+package final class Checkpoint: Sendable {
+    /// One tensor; it keeps the memory that it lies in.
+    package struct Tensor: Sendable {
+        package let name: String
+        package let type: ElementType
+        package let shape: [Int]
+        /// The file's name, for messages.
+        package let file: String
+        private let region: any WeightRegion
+        private let range: Range<Int>
+
+        init(
+            name: String, type: ElementType, shape: [Int], file: String, region: any WeightRegion, range: Range<Int>
+        ) {
+            self.name = name
+            self.type = type
+            self.shape = shape
+            self.file = file
+            self.region = region
+            self.range = range
+        }
+
+        package var count: Int { shape.reduce(1, *) }
+
+        /// Lends the elements' bytes, which need not be aligned.
+        package func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
+            region.withBytes { body(UnsafeRawBufferPointer(rebasing: $0[range])) }
+        }
+    }
+
+    /// The directory, for messages.
+    package let path: FilePath
+    private let tensors: [String: Tensor]
+    /// Tensors that the configuration does not ask for; they do no harm.
+    package let unusedNames: [String]
+
+    /// Maps the weights of a model directory and compares every tensor with the configuration.
+    ///
+    /// - Throws: `unreadableFile` for a missing file, `badTensors` with all problems of all files.
+    package init(directory: FilePath, configuration: ModelConfiguration) throws(InferenceError) {
+        path = directory
+        let index = directory.appending("model.safetensors.index.json")
+        var reader = CheckpointReader(expected: configuration.expectedTensors)
+        if MappedFile.exists(index) {
+            try reader.readShards(ShardIndex(contentsOf: index), of: directory)
+        } else {
+            try reader.readFile(directory.appending("model.safetensors"))
+        }
+        reader.findMissing()
+        guard reader.problems.isEmpty else { throw .badTensors(directory, problems: reader.problems) }
+        tensors = reader.tensors
+        unusedNames = reader.unusedNames.sorted()
+    }
+
+    /// Weights that were made in memory.
+    init(path: FilePath, tensors: [Tensor]) {
+        self.path = path
+        self.tensors = Dictionary(uniqueKeysWithValues: tensors.map { ($0.name, $0) })
+        unusedNames = []
+    }
+
+    /// Bytes of all tensors.
+    package var byteCount: Int { tensors.values.reduce(0) { $0 + $1.count * $1.type.size } }
+
+    /// How many elements all tensors have.
+    package var parameterCount: Int { tensors.values.reduce(0) { $0 + $1.count } }
+
+    /// The tensor of a name that the configuration asks for.
+    ///
+    /// - Throws: `badTensors` for any other name.
+    package func tensor(_ name: String) throws(InferenceError) -> Tensor {
+        guard let tensor = tensors[name] else { throw .badTensors(path, problems: ["\(name): missing"]) }
+        return tensor
+    }
+}
+
+/// Memory that holds weights.
+protocol WeightRegion: AnyObject, Sendable {
+    func withBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R
+}
+
+extension MappedFile: WeightRegion {}
