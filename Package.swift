@@ -75,7 +75,9 @@ let package = Package(
             name: "InferenceTests", dependencies: ["CKernels", "Digest", "Inference", "Parity", systemPackage], exclude: ["Fixtures"],
             swiftSettings: settings),
         .testTarget(name: "SharedTests", dependencies: ["Shared", "TestSupport"], swiftSettings: settings),
-        .testTarget(name: "RenderingTests", dependencies: ["Rendering", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "RenderingTests", dependencies: ["Digest", "Rendering", systemPackage], exclude: ["Fixtures"],
+            swiftSettings: settings),
         .testTarget(name: "PipelineTests", dependencies: ["Coordinator", "Shared", "TestSupport"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

@@ -9,10 +9,11 @@ struct EXIF {
 
     /// Reads a block that starts with "Exif\0\0"; what cannot be read is as if it were missing.
     init(_ block: [UInt8]) {
-        guard let size = UInt32(exactly: block.count),
-            let data = block.withUnsafeBufferPointer({ exif_data_new_from_data($0.baseAddress, size) })
-        else { return }
+        guard let size = UInt32(exactly: block.count), size > 0, let data = exif_data_new() else { return }
         defer { exif_data_unref(data) }
+        // Otherwise libexif adds the tags that it misses, a resolution of 72 among them.
+        exif_data_unset_option(data, EXIF_DATA_OPTION_FOLLOW_SPECIFICATION)
+        block.withUnsafeBufferPointer { exif_data_load_data(data, $0.baseAddress, size) }
         let order = exif_data_get_byte_order(data)
         func entry(_ tag: ExifTag) -> UnsafeMutablePointer<ExifEntry>? {
             guard let content = data.pointee.ifd.0 else { return nil }

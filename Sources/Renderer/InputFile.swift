@@ -51,18 +51,16 @@ struct InputFile: Sendable {
         return UnsafeRawBufferPointer(start: address, count: size)
     }
 
-    /// The password that the parent hands over, ended by a zero byte as C wants it.
-    static func password() throws(RenderError) -> [CChar] {
-        var password = [CChar](repeating: 0, count: 2048)
-        var filled = 0
-        while filled < password.count - 1 {
-            let got = password.withUnsafeMutableBytes {
-                Glibc.read(RenderRequest.passwordDescriptor, $0.baseAddress.map { $0 + filled }, $0.count - 1 - filled)
-            }
+    /// The password that the parent hands over.
+    static func password() throws(RenderError) -> [UInt8] {
+        var password: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 1024)
+        while password.count <= 4096 {
+            let got = Glibc.read(RenderRequest.passwordDescriptor, &buffer, buffer.count)
             if got < 0, errno == EINTR { continue }
             guard got >= 0 else { throw RenderError(.broken, "quire-render was given a password that it cannot read.") }
             if got == 0 { break }
-            filled += got
+            password += buffer.prefix(got)
         }
         return password
     }

@@ -10,14 +10,9 @@ final class PDFDocument: RenderableDocument {
     /// PDFs that claim more pages than this are taken for damaged.
     private static let mostPages = 1_000_000
 
-    /// Opens by descriptor; `password` ends with a zero byte, nil where none is known.
-    init(_ input: InputFile, password: [CChar]?) throws(RenderError) {
-        var failure: UnsafeMutablePointer<GError>?
-        guard let document = poppler_document_new_from_fd(input.descriptor, password, &failure) else {
-            defer { g_clear_error(&failure) }
-            throw Self.error(failure, hadPassword: password != nil)
-        }
-        self.document = document
+    /// Opens by descriptor; `password` is nil where none is known.
+    init(_ input: InputFile, password: [UInt8]?) throws(RenderError) {
+        self.document = try Self.open(input, password)
         pageCount = Int(poppler_document_get_n_pages(document))
         guard pageCount >= 1 else {
             throw RenderError(
@@ -29,29 +24,49 @@ final class PDFDocument: RenderableDocument {
         }
     }
 
-    deinit { g_object_unref(UnsafeMutableRawPointer(document)) }
-
-    private static func error(_ failure: UnsafeMutablePointer<GError>?, hadPassword: Bool) -> RenderError {
-        let reason = failure.flatMap { $0.pointee.message }.map { String(cString: $0) } ?? "no reason given"
-        let isEncrypted =
-            failure?.pointee.domain == poppler_error_quark()
-            && failure?.pointee.code == Int32(POPPLER_ERROR_ENCRYPTED.rawValue)
-        guard isEncrypted else {
-            return RenderError(
+    private static func open(_ input: InputFile, _ password: [UInt8]?) throws(RenderError) -> OpaquePointer {
+        // First without: most documents that have a password file beside them by mistake need none.
+        var failure: UnsafeMutablePointer<GError>?
+        defer { g_clear_error(&failure) }
+        if let document = attempt(input, nil, &failure) { return document }
+        guard failure?.pointee.domain == poppler_error_quark(),
+            failure?.pointee.code == Int32(POPPLER_ERROR_ENCRYPTED.rawValue)
+        else {
+            let reason = failure.flatMap { $0.pointee.message }.map { String(cString: $0) } ?? "no reason given"
+            throw RenderError(
                 .damaged,
-                "The PDF cannot be opened (\(reason)): it is cut off or damaged. Copy it again from its source, "
-                    + "or repair it with qpdf or mutool.")
+                "The PDF cannot be opened (\(reason)): it is cut off or damaged. Copy it again from its source, or repair "
+                    + "it with qpdf or mutool.")
         }
-        return hadPassword
-            ? RenderError(
+        guard let password else {
+            throw RenderError(
                 .locked,
-                "The PDF is encrypted and the password in the .password file beside it is wrong: put the right "
-                    + "one into that file's first line.")
-            : RenderError(
-                .locked,
-                "The PDF is encrypted: put its password into the first line of a file beside it, named like "
-                    + "the PDF with .password added.")
+                "The PDF is encrypted: put its password into the first line of a file beside it, named like the PDF with "
+                    + ".password added.")
+        }
+        // poppler makes Latin-1 of a password in UTF-8. Older encryption wants that; newer wants the UTF-8 itself,
+        // which is what remains when each of its bytes is handed over as a character.
+        let characters = password.flatMap { Array(String(UnicodeScalar($0)).utf8) }
+        for variant in characters == password ? [password] : [password, characters] {
+            g_clear_error(&failure)
+            if let document = attempt(input, variant, &failure) { return document }
+        }
+        throw RenderError(
+            .locked,
+            "The PDF is encrypted and the password in the .password file beside it is wrong: put the right one into that "
+                + "file's first line.")
     }
+
+    private static func attempt(
+        _ input: InputFile, _ password: [UInt8]?, _ failure: inout UnsafeMutablePointer<GError>?
+    ) -> OpaquePointer? {
+        // poppler closes the descriptor that it is given.
+        let descriptor = dup(input.descriptor)
+        guard let password else { return poppler_document_new_from_fd(descriptor, nil, &failure) }
+        return poppler_document_new_from_fd(descriptor, password.map { CChar(bitPattern: $0) } + [0], &failure)
+    }
+
+    deinit { g_object_unref(UnsafeMutableRawPointer(document)) }
 
     func render(_ page: Int, limits: RenderLimits) throws(RenderError) -> PixelBuffer {
         guard let page = poppler_document_get_page(document, Int32(page - 1)) else {
