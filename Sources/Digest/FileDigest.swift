@@ -1,7 +1,9 @@
 package import SystemPackage
 
 extension SHA256 {
-    /// The digest of a file's content, read in 1 MiB pieces. Blocks.
+    /// The digest of a file's content, read in 1 MiB pieces.
+    ///
+    /// Blocks.
     package static func hash(contentsOf path: FilePath) throws(Errno) -> SHA256Digest {
         let file: FileDescriptor
         do {

@@ -1,5 +1,5 @@
 private import Glibc
-internal import Shared
+package import Shared
 package import SystemPackage
 
 /// Lists what lies in a folder and below it, by bytes and in byte order, so that two walks of one folder agree.

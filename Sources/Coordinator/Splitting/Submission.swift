@@ -40,7 +40,9 @@ package struct Submission: Sendable {
         let known: ScannedFile.Finding?
     }
 
-    /// Walks the folders and adds what is new or changed. `progress` is called after each stored group of files.
+    /// Walks the folders and adds what is new or changed.
+    ///
+    /// `progress` is called after each stored group of files.
     package func add(_ folders: [FilePath], progress: (Report) -> Void) async throws -> Report {
         let known = try await queue.knownFiles(batch: batch.id)
         var report = Report()

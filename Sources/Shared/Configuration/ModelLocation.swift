@@ -12,7 +12,8 @@ package enum ModelLocation {
         if isModel(pulled) { return pulled }
         if let small = smallCheckpoint() { return small }
         throw SettingsError(
-            "No model was found. Name one by --model DIR or QUIRE_MODEL, or fetch the published weights: quire model pull")
+            "No model was found. Name one by --model DIR or QUIRE_MODEL, or fetch the published weights: quire model pull"
+        )
     }
 
     /// Where `quire model pull` puts the published weights when it is told no other place.

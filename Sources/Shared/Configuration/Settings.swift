@@ -74,7 +74,9 @@ package struct Settings: Sendable {
 
     private static func file(_ environment: [String: String]) -> FilePath? {
         if let path = environment["QUIRE_CONFIG"], !path.isEmpty { return FilePath(path) }
-        if let base = environment["XDG_CONFIG_HOME"], !base.isEmpty { return FilePath(base).appending("quire/config.json") }
+        if let base = environment["XDG_CONFIG_HOME"], !base.isEmpty {
+            return FilePath(base).appending("quire/config.json")
+        }
         return environment["HOME"].map { FilePath($0).appending(".config/quire/config.json") }
     }
 

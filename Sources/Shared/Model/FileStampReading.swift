@@ -2,7 +2,9 @@ private import Glibc
 package import SystemPackage
 
 extension FileStamp {
-    /// The stamp of a file as it is now; follows symbolic links. Throws what stat(2) says.
+    /// The stamp of a file as it is now; follows symbolic links.
+    ///
+    /// Throws what stat(2) says.
     package init(of path: FilePath) throws(Errno) {
         var info = stat()
         guard path.withPlatformString({ stat($0, &info) }) == 0 else { throw Errno(rawValue: errno) }

@@ -1,7 +1,9 @@
 private import Glibc
 package import SystemPackage
 
-/// What tells one process from every other, on this host and since it booted. Process numbers are used again.
+/// What tells one process from every other, on this host and since it booted.
+///
+/// Process numbers are used again.
 package enum ProcessIdentity {
     /// The name of this host.
     package static var host: String {
@@ -18,7 +20,9 @@ package enum ProcessIdentity {
 
     /// When a process of this host started, in clock ticks since boot (field 22 of /proc/PID/stat); nil when it is gone.
     package static func startTicks(of pid: Int32) -> Int64? {
-        guard let text = contents(of: FilePath("/proc/\(pid)/stat")), let end = text.lastIndex(of: ")") else { return nil }
+        guard let text = contents(of: FilePath("/proc/\(pid)/stat")), let end = text.lastIndex(of: ")") else {
+            return nil
+        }
         // Field 2, the program's name, is in parentheses and may itself hold spaces and parentheses.
         let fields = text[text.index(after: end)...].split(separator: " ")
         guard fields.count > 19, fields[0] != "Z", fields[0] != "X" else { return nil }
