@@ -1,5 +1,5 @@
 private import Glibc
-package import SystemPackage
+private import SystemPackage
 
 /// What tells one process from every other, on this host and since it booted.
 ///

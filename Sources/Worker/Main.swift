@@ -1,1 +1,0 @@
-@main struct MainWorker { static func main() {} }

@@ -1,0 +1,102 @@
+internal import Dispatch
+internal import Inference
+internal import Rendering
+internal import Shared
+internal import SystemPackage
+
+/// A page's way through a worker: render, recognise, check, hand over.
+///
+/// Read it top-down.
+struct PagePipeline: Sendable {
+    let renderer: PageRenderer
+    let recogniser: Recogniser
+    /// Ids that the n-gram ban never touches: table cells repeat by nature.
+    let exemptTokens: Set<Int32>
+
+    /// What one lease's pages are made with.
+    struct Plan: Sendable {
+        let mode: ResolutionMode
+        let prompt: String
+        let maxNewTokens: Int
+        let rule: NgramRule
+    }
+
+    /// What a lease asks of the engine.
+    ///
+    /// The n-gram windows are those of MODEL.md section 9.
+    func plan(for lease: Lease) throws(LeaseProblem) -> Plan {
+        guard let mode = ResolutionMode(rawValue: lease.pipeline.mode) else {
+            throw LeaseProblem(reason: "This worker knows no mode '\(lease.pipeline.mode)'.", isPermanent: true)
+        }
+        let rule: NgramRule = lease.format == .pdf ? .pdf(exempt: exemptTokens) : .image(exempt: exemptTokens)
+        return Plan(mode: mode, prompt: lease.pipeline.prompt, maxNewTokens: lease.pipeline.maxNewTokens, rule: rule)
+    }
+
+    /// The outcome of one rendered page.
+    ///
+    /// Throws only `CancellationError`: every other failure is the page's outcome.
+    func outcome(
+        of rendered: RenderedPage, plan: Plan, isCancelled: @escaping @Sendable () -> Bool
+    ) async throws -> PageOutcome {
+        let image: PageImage
+        switch rendered.result {
+        case .failure(let error):
+            return failure(rendered.page, error.message, isPermanent: error.isPermanent)
+        case .success(let rendered):
+            image = rendered
+        }
+        let facts = PageFacts(
+            width: image.width, height: image.height, dpi: image.dpi, renderSeconds: rendered.seconds)
+        if BlankPage.isBlank(image) { return PageOutcome(page: rendered.page, result: .blank(facts)) }
+
+        let recognition: Recognition
+        do throws(InferenceError) {
+            recognition = try await recogniser.recognise(
+                RGBImage(width: image.width, height: image.height, bytes: image.bytes),
+                request: RecognitionRequest(
+                    mode: plan.mode, prompt: plan.prompt, maxNewTokens: plan.maxNewTokens, rule: plan.rule),
+                isCancelled: isCancelled)
+        } catch .cancelled {
+            throw CancellationError()
+        } catch {
+            return failure(rendered.page, error.description, isPermanent: true)
+        }
+        return await checked(recognition, of: image, page: rendered.page, facts: facts)
+    }
+
+    /// Turns the model's text into layout, Markdown and figures.
+    private func checked(
+        _ recognition: Recognition, of image: PageImage, page: Int, facts: PageFacts
+    ) async -> PageOutcome {
+        let layout = PageLayout(text: recognition.rawText, width: image.width, height: image.height)
+        let number = String(page)
+        let padded = String(repeating: "0", count: max(0, 4 - number.count)) + number
+        let name: @Sendable (Int) -> String = { "p\(padded)-\($0).jpg" }
+        let markdown = layout.markdown(figureName: name)
+        if markdown.allSatisfy(\.isWhitespace) {
+            return failure(
+                page, "The page is not blank, yet the model wrote no text: retry it in another --mode.",
+                isPermanent: true)
+        }
+        let figures: [Figure]
+        do throws(RenderError) {
+            let boxes = layout.figures.map { PixelBox(x1: $0.x1, y1: $0.y1, x2: $0.x2, y2: $0.y2) }
+            figures = try await renderer.encodeJPEG(image, boxes: boxes).enumerated()
+                .map { Figure(name: name($0.offset), jpeg: $0.element) }
+        } catch {
+            return failure(page, "Its figures cannot be cut out: \(error.message)", isPermanent: error.isPermanent)
+        }
+        return PageOutcome(
+            page: page,
+            result: .recognised(
+                RecognisedPage(
+                    facts: facts, markdown: markdown, layoutJSON: layout.layoutJSON, rawText: recognition.rawText,
+                    figures: figures, promptTokens: recognition.promptTokens, outputTokens: recognition.tokens.count,
+                    reachedEnd: recognition.reachedEnd, encodeSeconds: recognition.encodeSeconds,
+                    prefillSeconds: recognition.prefillSeconds, decodeSeconds: recognition.decodeSeconds)))
+    }
+
+    private func failure(_ page: Int, _ reason: String, isPermanent: Bool) -> PageOutcome {
+        PageOutcome(page: page, result: .failed(reason: reason, isPermanent: isPermanent))
+    }
+}

@@ -1,0 +1,123 @@
+internal import ArgumentParser
+internal import Dispatch
+internal import Glibc
+internal import Inference
+internal import Rendering
+internal import Shared
+internal import SystemPackage
+
+/// `quire-worker`: one process for each device, which claims pages, recognises them and writes results back.
+@main
+struct Worker: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "quire-worker",
+        abstract: "Recognises pages for Quire until it is told to stop.",
+        discussion: """
+            Start one worker for each device, on any host that reaches the database and has the archive mounted:
+
+              DATABASE_URL=postgresql://quire@db/quire quire-worker --root archive=/mnt/nas/archive
+
+            SIGTERM or Ctrl-C: it finishes the page in hand, stores it, gives the rest back and exits 0. A second signal
+            gives that page back too. Without DATABASE_URL (or PG* variables) it uses the private database that quire
+            starts on this machine.
+
+            Exit codes: 0 told to stop; 2 wrong options; 3 no database; 5 no usable model; 6 the renderer does not work;
+            7 a batch lies under a root that this worker was not told of.
+            """,
+        version: QuireVersion.current)
+
+    @Option(help: "The device to compute on: cpu.")
+    var device = "cpu"
+
+    @Option(
+        help:
+            "The model directory, in Hugging Face's layout. [$QUIRE_MODEL; default: the pulled weights, else models/quire-nano]",
+        completion: .directory)
+    var model: String?
+
+    @Option(help: "Threads that compute. [$QUIRE_THREADS; default: all processors]")
+    var threads: Int?
+
+    @Option(
+        name: .customLong("root"),
+        help: ArgumentHelp("Where a named root is mounted here; may be given several times.", valueName: "name=/path"))
+    var roots: [String] = []
+
+    @Option(help: "The name that `quire status` shows. [default: host and process number]")
+    var name: String?
+
+    @Option(help: ArgumentHelp("Stop when this process is gone.", visibility: .hidden))
+    var parentPid: Int32?
+
+    @Option(
+        help: ArgumentHelp(
+            "After so many seconds a claimed range of pages may go to another worker.", visibility: .hidden))
+    var leaseSeconds: Double = 6 * 3600
+
+    func run() async throws {
+        do {
+            try await work()
+        } catch {
+            Log.line("quire-worker: \(error)")
+            throw ExitCode(Self.exitCode(for: error))
+        }
+    }
+
+    private func work() async throws {
+        let settings = try Settings()
+        let configuration = try WorkerConfiguration(self, settings: settings)
+        let drain = DrainSignal()
+        let sources = drain.listen()
+        defer { sources.forEach { $0.cancel() } }
+
+        let renderer = try PageRenderer.besideThisProgram()
+        // Missing fonts give silently blank pages: better no worker than that.
+        try await renderer.selfTest()
+        let engine = try OCREngine(directory: configuration.model, threads: configuration.threads)
+        let session = try await DatabaseSession.open(settings.database)
+        // A second connection: heartbeats must not wait behind a large result.
+        let housekeeping = try await DatabaseSession.open(settings.database)
+        let identity = WorkerIdentity(
+            name: configuration.name, host: ProcessIdentity.host, bootID: ProcessIdentity.bootID, pid: getpid(),
+            processStartTicks: ProcessIdentity.startTicks(of: getpid()) ?? 0,
+            device: "cpu (\(configuration.threads) threads)", version: QuireVersion.current,
+            modelDigest: try await ModelDigest.compute(directory: configuration.model))
+        let queue = session.queue
+        let heartbeat = LeaseHeartbeat(worker: try await queue.register(identity))
+        Log.line("Worker \(identity.name) is ready: \(identity.device), model \(identity.modelDigest.prefix(12)).")
+
+        let loop = ClaimLoop(
+            queue: queue, identity: identity, configuration: configuration,
+            pipeline: PagePipeline(
+                renderer: renderer, recogniser: Recogniser(engine: engine), exemptTokens: engine.exemptTokens),
+            heartbeat: heartbeat, drain: drain)
+        let keeper = Housekeeper(
+            queue: housekeeping.queue, identity: identity, heartbeat: heartbeat, drain: drain,
+            parent: configuration.parent)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await keeper.run() }
+            defer { group.cancelAll() }
+            do {
+                try await loop.run()
+            } catch {
+                try? await queue.unregister(worker: heartbeat.workerID)
+                throw error
+            }
+        }
+        try await queue.unregister(worker: heartbeat.workerID)
+        await housekeeping.close()
+        await session.close()
+        Log.line("Worker \(identity.name) has stopped.")
+    }
+
+    private static func exitCode(for error: any Error) -> Int32 {
+        switch error {
+        case WorkerError.unmappedRoot: 7
+        case is WorkerError, is SettingsError: 2
+        case is DatabaseError: 3
+        case is InferenceError, is ModelDigestError: 5
+        case is RenderError: 6
+        default: 1
+        }
+    }
+}

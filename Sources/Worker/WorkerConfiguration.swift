@@ -1,0 +1,46 @@
+internal import Glibc
+internal import Shared
+internal import SystemPackage
+
+/// What a worker needs to know, checked at the start: flag, then environment, then configuration file, then default.
+struct WorkerConfiguration: Sendable {
+    let name: String
+    let model: FilePath
+    let threads: Int
+    /// Where this machine has mounted each named root.
+    let roots: [String: FilePath]
+    /// Leave when this process is gone.
+    let parent: Int32?
+    /// Hard limit on how long one claimed range may take before others may have it.
+    let leaseSeconds: Double
+
+    init(_ flags: Worker, settings: Settings) throws {
+        guard flags.device == "cpu" else { throw WorkerError.badDevice(flags.device) }
+        model = try ModelLocation.find(flag: flags.model, settings: settings)
+        threads = try flags.threads ?? settings.number("QUIRE_THREADS") ?? sysconf(Int32(_SC_NPROCESSORS_ONLN))
+        guard (1...1024).contains(threads) else { throw WorkerError.badThreads(threads) }
+        roots = try settings.roots(flags: flags.roots)
+        name = flags.name ?? "\(ProcessIdentity.host)-\(getpid())"
+        parent = flags.parentPid
+        leaseSeconds = flags.leaseSeconds
+    }
+}
+
+/// Why a worker cannot start or go on, in a sentence that says what to do.
+enum WorkerError: Error, CustomStringConvertible {
+    case badDevice(String)
+    case badThreads(Int)
+    case unmappedRoot(String, batch: Int64)
+
+    var description: String {
+        switch self {
+        case .badDevice(let device):
+            "Device '\(device)' cannot be used: this program was built without GPU code. Use --device cpu."
+        case .badThreads(let count):
+            "\(count) is not a number of threads from 1 to 1024: correct --threads or QUIRE_THREADS."
+        case .unmappedRoot(let root, let batch):
+            "Batch \(batch) lies under the root '\(root)', which this worker does not know. "
+                + "Start it with --root \(root)=/PATH, where that folder is mounted here."
+        }
+    }
+}
