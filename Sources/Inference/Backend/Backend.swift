@@ -84,7 +84,8 @@ package protocol Backend {
     /// Appends the keys and values of new tokens to a layer's cache, then attends from each of them to all before it
     /// and itself.
     func causalAttention(
-        query: Tensor, key: Tensor, value: Tensor, cache: inout Cache, layer: Int, heads: Int) -> Tensor
+        query: Tensor, key: Tensor, value: Tensor, cache: inout Cache, layer: Int, heads: Int
+    ) -> Tensor
 
     // MARK: Experts
 
@@ -116,8 +117,7 @@ package struct GridAttention<Tensor> {
     package let heads: Int
     /// The side of the windows, which start at the top left; nil attends over the whole grid.
     package let window: Int?
-    /// What q, k and v are at positions of a window outside the grid: the bias of `qkv`, `[1, 3 * c]`. They are
-    /// attended to.
+    /// What q, k and v are at positions of a window outside the grid, which are attended to: the bias `[1, 3 * c]`.
     package let padding: Tensor
     /// `[2 * n - 1, c / heads]`, n being the window's or the grid's side; row `q - k + n - 1` for the offset q - k.
     package let relativeHeight: Tensor

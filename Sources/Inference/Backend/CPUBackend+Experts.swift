@@ -61,7 +61,8 @@ extension CPUBackend {
                 pool.run(groups.used.count * slices, scratch: scratch) { task, scratch in
                     let group = groups.used[task / slices]
                     let expert = experts[group.expert]
-                    let outputs = min(inner, task % slices * innerSlice)..<min(inner, (task % slices + 1) * innerSlice)
+                    let first = min(inner, task % slices * innerSlice)
+                    let outputs = first..<min(inner, first + innerSlice)
                     guard !outputs.isEmpty else { return }
                     let up = CPUTensor(rows: group.rows.count, columns: inner) { up in
                         for row in 0..<group.rows.count {
@@ -90,7 +91,8 @@ extension CPUBackend {
             activated.read { x in
                 pool.run(groups.used.count * slices, scratch: scratch) { task, scratch in
                     let group = groups.used[task / slices]
-                    let outputs = min(hidden, task % slices * outerSlice)..<min(hidden, (task % slices + 1) * outerSlice)
+                    let first = min(hidden, task % slices * outerSlice)
+                    let outputs = first..<min(hidden, first + outerSlice)
                     guard !outputs.isEmpty else { return }
                     for row in group.rows {
                         (y + row * hidden + outputs.lowerBound).update(repeating: 0, count: outputs.count)

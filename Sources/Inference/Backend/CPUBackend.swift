@@ -99,7 +99,8 @@ package struct CPUBackend: Backend, Sendable {
                 let own = starts[place]..<starts[place] + source.rows
                 source.read { from in
                     for (row, index) in indices.enumerated() where own.contains(Int(index)) {
-                        (to + row * columns).update(from: from + (Int(index) - own.lowerBound) * columns, count: columns)
+                        let line = from + (Int(index) - own.lowerBound) * columns
+                        (to + row * columns).update(from: line, count: columns)
                     }
                 }
             }

@@ -8,7 +8,7 @@ struct MoEDecoder<B: Backend> {
     private let head: B.Weight
     private let firstSparseLayer: Int?
 
-    /// - Parameter loader: of the whole checkpoint, whose names begin with `model.` except `lm_head`.
+    /// Takes the decoder's weights from the whole checkpoint, whose names begin with `model.` except `lm_head`.
     init(_ loader: WeightLoader<B>, _ configuration: ModelConfiguration.Decoder) throws(InferenceError) {
         self.configuration = configuration
         backend = loader.backend
@@ -24,7 +24,7 @@ struct MoEDecoder<B: Backend> {
         firstSparseLayer = (0..<configuration.layers).first { configuration.isSparse(layer: $0) }
     }
 
-    /// `[ids, hidden]`
+    /// The ids' rows of the table, `[ids, hidden]`.
     func embed(_ ids: [Int32]) -> B.Tensor { backend.embed(ids, table: embedTokens) }
 
     func makeCache(capacity: Int) -> B.Cache {

@@ -4,7 +4,7 @@ struct CLIPTower<B: Backend> {
 
     private let configuration: ModelConfiguration.CLIP
     private let backend: B
-    /// `[1, width]`
+    /// What stands in front of a view, `[1, width]`.
     private let classEmbedding: B.Tensor
     /// `[1 + tableSide * tableSide, width]`, the class first.
     private let positions: B.Tensor
@@ -59,7 +59,7 @@ struct CLIPTower<B: Backend> {
     }
 }
 
-/// `x += out_proj(attention(layer_norm1(x))); x += fc2(quickGELU(fc1(layer_norm2(x))))`
+/// One layer: `x += out_proj(attention(layer_norm1(x))); x += fc2(quickGELU(fc1(layer_norm2(x))))`.
 private struct CLIPLayer<B: Backend> {
     let heads: Int
     let norm1: LayerNorm<B>

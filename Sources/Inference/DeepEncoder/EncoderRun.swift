@@ -25,12 +25,9 @@ struct EncoderRun {
         let places = side * side
         let last = values()
         var first = last
-        for batch in 0..<batches {
-            for place in 0..<places {
-                for channel in 0..<channels {
-                    first[(batch * channels + channel) * places + place] = last[(batch * places + place) * channels + channel]
-                }
-            }
+        for row in 0..<batches * places {
+            let start = row / places * channels * places + row % places
+            for channel in 0..<channels { first[start + channel * places] = last[row * channels + channel] }
         }
         trace.record(prefix + name, shape: [batches, channels, side, side], values: first)
     }

@@ -6,6 +6,7 @@ package enum ImageLayout {
     ///   - page: positions along a side of the page view.
     ///   - tile: positions along a side of a tile; 0 without tiles.
     ///   - grid: how the tiles lie.
+    /// - Returns: As many rows as the image has tokens.
     package static func rows(page: Int, tile: Int, grid: TileGrid) -> [Int32] {
         let newline: Int32 = 0
         let separator: Int32 = 1

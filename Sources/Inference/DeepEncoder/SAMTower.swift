@@ -3,7 +3,7 @@ struct SAMTower<B: Backend> {
     private let configuration: ModelConfiguration.SAM
     private let backend: B
     private let patchEmbedding: Linear<B>
-    /// `[tableSide * tableSide, width]`
+    /// The position table, `[tableSide * tableSide, width]`.
     private let positions: B.Tensor
     private let blocks: [SAMBlock<B>]
     private let neckNarrow: B.Weight
@@ -58,7 +58,7 @@ struct SAMTower<B: Backend> {
     }
 }
 
-/// `x += attention(norm1(x)); x += lin2(gelu(lin1(norm2(x))))`
+/// One block: `x += attention(norm1(x)); x += lin2(gelu(lin1(norm2(x))))`.
 private struct SAMBlock<B: Backend> {
     /// nil attends globally.
     let window: Int?

@@ -20,7 +20,7 @@ package struct DeepSeekOCR<B: Backend> {
 
     /// Square views of one side to `[views * n * n, hidden]`, n being the side / 64, row by row.
     ///
-    /// - Parameter prefix: put in front of the trace's names.
+    /// `prefix` is put in front of the trace's names.
     /// - Throws: `badRequest` for unequal or odd sides, `cancelled`.
     package func encodeViews(
         _ views: [PreparedImage.View], trace: ActivationTrace? = nil, prefix: String = "",

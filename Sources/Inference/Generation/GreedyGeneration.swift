@@ -27,8 +27,10 @@ extension DeepSeekOCR {
     /// - Parameters:
     ///   - prompt: ids, with an image token for each row of `images`.
     ///   - images: embeddings from `encodeImage`.
+    ///   - options: when to stop, and what not to repeat.
     ///   - onScores: called before each choice with all scores, banned ones at minus infinity.
     ///   - isCancelled: asked between layers and between tokens.
+    /// - Returns: The tokens and the times.
     /// - Throws: `badRequest` where the prompt is empty, too long or does not fit the images; `cancelled`.
     package func generate(
         prompt: [Int32], images: [B.Tensor] = [], options: GenerationOptions = GenerationOptions(),

@@ -118,8 +118,11 @@ struct ConfigurationReader {
         check(
             decoder.expertsPerToken <= decoder.routedExperts,
             "num_experts_per_tok \(decoder.expertsPerToken) is more than the \(decoder.routedExperts) experts")
-        let tokens = ["bos_token_id": decoder.beginToken, "eos_token_id": decoder.endToken, "image_token_id": model.imageToken]
-        for (key, id) in tokens.sorted(by: { $0.key < $1.key }) where Int(id) >= decoder.vocabularySize {
+        let tokens = [
+            ("bos_token_id", decoder.beginToken), ("eos_token_id", decoder.endToken),
+            ("image_token_id", model.imageToken),
+        ]
+        for (key, id) in tokens where Int(id) >= decoder.vocabularySize {
             problems.append("\(key) is \(id), but vocab_size is \(decoder.vocabularySize)")
         }
     }

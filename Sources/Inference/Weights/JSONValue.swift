@@ -168,7 +168,9 @@ private struct JSONParser {
             position += 1
             switch byte {
             case UInt8(ascii: "\""):
-                guard let text = String(validating: units, as: UTF8.self) else { throw failure("a string is not UTF-8") }
+                guard let text = String(validating: units, as: UTF8.self) else {
+                    throw failure("a string is not UTF-8")
+                }
                 return text
             case UInt8(ascii: "\\"): units.append(contentsOf: try escape())
             case 0..<0x20: throw failure("a control character in a string")

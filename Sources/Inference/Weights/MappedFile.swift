@@ -18,7 +18,9 @@ package final class MappedFile: @unchecked Sendable {
         defer { close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw .unreadableFile(path, reason: Self.lastReason()) }
-        guard status.st_mode & S_IFMT == S_IFREG else { throw .unreadableFile(path, reason: "it is not a regular file") }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw .unreadableFile(path, reason: "it is not a regular file")
+        }
         let size = Int(status.st_size)
         guard size > 0 else {
             region = UnsafeRawBufferPointer(start: nil, count: 0)

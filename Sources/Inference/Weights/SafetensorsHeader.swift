@@ -37,7 +37,8 @@ package struct SafetensorsHeader: Sendable {
         }
         let length = UInt64(littleEndian: file.loadUnaligned(as: UInt64.self))
         guard length <= UInt64(Self.longest), Int(length) <= file.count - 8 else {
-            report(nil, "the header is said to have \(length) bytes, but the file has \(file.count - 8) after its length")
+            report(
+                nil, "the header is said to have \(length) bytes, but the file has \(file.count - 8) after its length")
             return
         }
         let start = 8 + Int(length)

@@ -30,7 +30,8 @@ struct ShardIndex {
                 throw .badConfiguration(path, reason: "\(member.key) is not given a file name")
             }
             guard !file.isEmpty, !file.contains("/"), !file.contains("\0"), file != ".", file != ".." else {
-                throw .badConfiguration(path, reason: "\(member.key) is said to be in \"\(file)\", which is no file name")
+                throw .badConfiguration(
+                    path, reason: "\(member.key) is said to be in \"\(file)\", which is no file name")
             }
             guard files.updateValue(file, forKey: member.key) == nil else {
                 throw .badConfiguration(path, reason: "\(member.key) is named twice")
