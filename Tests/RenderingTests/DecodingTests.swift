@@ -88,12 +88,7 @@ struct ExpectedImage: Decodable, Sendable {
     func `reports compressed TIFF data that end too early`(name: String) async throws {
         let folder = try TemporaryFolder()
         var bytes = try Fixture.bytes(name)
-        let directory = little(bytes, 4, 4)
-        for entry in 0..<little(bytes, directory, 2) where little(bytes, directory + 2 + entry * 12, 2) == 279 {
-            let place = directory + 2 + entry * 12 + 8
-            let half = little(bytes, place, 4) / 2
-            for byte in 0..<4 { bytes[place + byte] = UInt8(truncatingIfNeeded: half >> (8 * byte)) }
-        }
+        setTag(279, of: &bytes) { $0 / 2 }
         let error = try await PageRenderer.underTest().failure(try folder.write(bytes, as: "cut.tiff"))
         #expect(error.kind == .damaged, "\(error)")
     }
@@ -128,9 +123,8 @@ struct ExpectedImage: Decodable, Sendable {
         var jpeg = try Fixture.bytes("rgb420.jpg")
         let frame = try #require(jpeg.indices.dropLast(9).first { jpeg[$0] == 0xFF && jpeg[$0 + 1] == 0xC0 })
         for place in frame + 5..<frame + 9 { jpeg[place] = 0xFD }
-        var tiff = try Fixture.bytes("grey8.tiff")
-        let directory = little(tiff, 4, 4)
-        for entry in 0..<2 { tiff[directory + 2 + entry * 12 + 8 + 2] = 0x7F }
+        var tiff = try Fixture.bytes("g4.tiff")
+        for tag in [256, 257, 278] { setTag(tag, of: &tiff) { _ in 0xFFFF_FFFF } }
         for (name, bytes) in [("a.png", png), ("a.jpg", jpeg), ("a.tiff", tiff)] {
             let error = try await renderer.failure(try folder.write(bytes, as: name))
             #expect(error.kind == .tooLarge || error.message.contains("CRC"), "\(name): \(error)")
@@ -146,6 +140,16 @@ struct ExpectedImage: Decodable, Sendable {
         let error = try await small.failure(Fixture.path("large.png"))
         #expect(error.kind == .tooLarge && error.message.contains("memory"), "\(error)")
         #expect(error.isPermanent)
+    }
+
+    /// Changes the value of a tag that stands in the first directory itself.
+    private func setTag(_ tag: Int, of bytes: inout [UInt8], to change: (Int) -> Int) {
+        let directory = little(bytes, 4, 4)
+        for entry in 0..<little(bytes, directory, 2) where little(bytes, directory + 2 + entry * 12, 2) == tag {
+            let place = directory + 2 + entry * 12 + 8
+            let value = change(little(bytes, place, 4))
+            for byte in 0..<4 { bytes[place + byte] = UInt8(truncatingIfNeeded: value >> (8 * byte)) }
+        }
     }
 
     private func little(_ bytes: [UInt8], _ offset: Int, _ count: Int) -> Int {

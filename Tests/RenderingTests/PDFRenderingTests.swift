@@ -54,16 +54,17 @@ import Testing
     }
 
     /// 150 x 60 pixels of noise, and a PDF that shows them on so many points.
-    private func scan(on size: (Int, Int), more: String = "", then: String = "") -> (pixels: [UInt8], pdf: HandmadePDF)
-    {
+    private func scan(on size: (Int, Int), more: String = "", at corner: Int = 0, then: String = "") -> (
+        pixels: [UInt8], pdf: HandmadePDF
+    ) {
         let pixels = (0..<150 * 60 * 3).map { UInt8(truncatingIfNeeded: $0 &* $0 &* 2_654_435 >> 7) }
         let dictionary =
             "/Type /XObject /Subtype /Image /Width 150 /Height 60 /ColorSpace /DeviceRGB /BitsPerComponent 8"
         let pdf = HandmadePDF(
             pages: [
                 .init(
-                    mediaBox: [0, 0, size.0, size.1], more: more,
-                    content: "q \(size.0) 0 0 \(size.1) 0 0 cm /Im Do Q \(then)")
+                    mediaBox: [0, 0, size.0 + 2 * corner, size.1 + 2 * corner], more: more,
+                    content: "q \(size.0) 0 0 \(size.1) \(corner) \(corner) cm /Im Do Q \(then)")
             ],
             resources: "/XObject <</Im 3 0 R>> /Font <</F <</Type /Font /Subtype /Type1 /BaseFont /Courier>>>>",
             objects: [(dictionary, pixels)])
@@ -76,6 +77,14 @@ import Testing
         #expect((image.width, image.height) == (150, 60))
         #expect(image.dpi == 216)
         #expect(image.bytes == pixels)
+    }
+
+    @Test func `hands a scan through that a crop box cuts out`() async throws {
+        let (pixels, pdf) = scan(on: (50, 20), more: "/CropBox [30 30 80 50]", at: 30)
+        #expect(try await render(pdf).bytes == pixels)
+        let turned = try await render(scan(on: (50, 20), more: "/CropBox [30 30 80 50] /Rotate 270", at: 30).pdf)
+        #expect((turned.width, turned.height) == (60, 150))
+        #expect(turned.pixel(0, 149) == Array(pixels[0..<3]))
     }
 
     @Test func `hands a scan on a turned page through as well`() async throws {
@@ -124,6 +133,13 @@ import Testing
         _ = try folder.write(Array("sesame\r\nnot this\n".utf8), as: name + ".password")
         #expect(try await renderer.inspect(file) == DocumentSummary(format: .pdf, pageCount: 1))
         #expect(try await renderer.image(file).darkPixels == 100 * 80)
+    }
+
+    @Test func `takes passwords that are not ASCII`() async throws {
+        let folder = try TemporaryFolder()
+        let file = try folder.write(try Fixture.bytes("locked-umlaut.pdf"), as: "a.pdf")
+        _ = try folder.write(Array("grüße\n".utf8), as: "a.pdf.password")
+        #expect(try await PageRenderer.underTest().image(file).darkPixels == 100 * 80)
     }
 
     @Test func `counts thousands of pages and renders the last`() async throws {

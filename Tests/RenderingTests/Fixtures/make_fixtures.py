@@ -300,10 +300,12 @@ trailer <</Root 1 0 R>>
 """
     plain = HERE / "plain.pdf"
     plain.write_bytes(body)
-    for name, bits in (("locked-rc4.pdf", "128"), ("locked-aes256.pdf", "256")):
+    for name, bits, password in (
+        ("locked-rc4.pdf", "128", "sesame"), ("locked-aes256.pdf", "256", "sesame"), ("locked-umlaut.pdf", "256", "grüße"),
+    ):
         weak = ["--allow-weak-crypto"] if bits == "128" else []
         result = subprocess.run(
-            ["qpdf", "--static-id", *weak, "--encrypt", "sesame", "owner", bits, "--", plain, HERE / name],
+            ["qpdf", "--static-id", *weak, "--encrypt", password, "owner", bits, "--", plain, HERE / name],
             capture_output=True, text=True)
         assert result.returncode in (0, 3), result.stderr
     plain.unlink()
