@@ -44,20 +44,14 @@ struct ScanDetection {
             node = current.pointee.next
             guard let picture = current.pointee.data?.assumingMemoryBound(to: PopplerImageMapping.self).pointee
             else { continue }
-            let area = picture.area
-            let visible = (
-                width: min(max(area.x1, area.x2), width) - max(min(area.x1, area.x2), 0),
-                height: min(max(area.y1, area.y2), height) - max(min(area.y1, area.y2), 0)
-            )
-            guard visible.width > 0, visible.height > 0,
-                visible.width * visible.height >= Self.leastCover * width * height, covering < Self.mostPictures
-            else {
+            let drawn = Drawn(picture.area, page: (width, height))
+            guard drawn.cover >= Self.leastCover, covering < Self.mostPictures else {
                 others = true
                 continue
             }
             covering += 1
             guard let pixels = Self.size(of: picture.image_id, on: page) else { continue }
-            let found = Self.scan(pixels, area: area, page: (width, height))
+            let found = drawn.scan(pixels)
             if found.dpi > scan?.dpi ?? 0 { scan = found }
         }
         guard scan != nil else { return }
@@ -75,25 +69,37 @@ struct ScanDetection {
         return size.0 > 0 && size.1 > 0 ? size : nil
     }
 
-    private static func scan(
-        _ pixels: (width: Int, height: Int), area: PopplerRectangle, page: (width: Double, height: Double)
-    ) -> Scan {
-        let (across, down) = (abs(area.x2 - area.x1), abs(area.y2 - area.y1))
-        func resolution(_ width: Int, _ height: Int) -> (x: Double, y: Double) {
-            (Double(width) * 72 / across, Double(height) * 72 / down)
+    /// How a picture lies on its page.
+    ///
+    /// poppler-glib says where its corner is too, but wrongly where the page is rotated or cropped; the lengths of the
+    /// picture's own sides are always right.
+    private struct Drawn {
+        /// Points that the picture's rows and columns are long.
+        private let across: Double
+        private let down: Double
+        /// The page as seen along the picture's rows and columns.
+        private let page: (across: Double, down: Double)
+        private let isUpright: Bool
+        /// The share of the page that the picture covers if it lies on it as far as it can.
+        let cover: Double
+
+        init(_ area: PopplerRectangle, page: (width: Double, height: Double)) {
+            across = abs(area.x2 - area.x1)
+            down = abs(area.y2 - area.y1)
+            let upright = min(across, page.width) * min(down, page.height)
+            let sideways = min(across, page.height) * min(down, page.width)
+            isUpright = upright >= sideways
+            self.page = isUpright ? page : (page.height, page.width)
+            cover = max(upright, sideways) / (page.width * page.height)
         }
-        func unevenness(_ dpi: (x: Double, y: Double)) -> Double { max(dpi.x, dpi.y) / min(dpi.x, dpi.y) }
-        // A picture on a rotated page lies on its side: the likelier way is the one with even resolutions.
-        let upright = resolution(pixels.width, pixels.height)
-        let sideways = resolution(pixels.height, pixels.width)
-        let isUpright = unevenness(upright) <= unevenness(sideways)
-        let dpi = isUpright ? upright : sideways
-        let fillsPage =
-            abs(min(area.x1, area.x2)) < 0.5 && abs(min(area.y1, area.y2)) < 0.5
-            && abs(across - page.width) < 0.5 && abs(down - page.height) < 0.5
-        let size = isUpright ? pixels : (pixels.height, pixels.width)
-        return Scan(
-            dpi: max(dpi.x, dpi.y), hasMore: false, exactSize: fillsPage && unevenness(dpi) < 1.02 ? size : nil)
+
+        func scan(_ pixels: (width: Int, height: Int)) -> Scan {
+            let dpi = (Double(pixels.width) * 72 / across, Double(pixels.height) * 72 / down)
+            let isEven = max(dpi.0, dpi.1) < 1.02 * min(dpi.0, dpi.1)
+            let fillsPage = abs(across - page.across) < 0.5 && abs(down - page.down) < 0.5
+            let size = isUpright ? pixels : (pixels.height, pixels.width)
+            return Scan(dpi: max(dpi.0, dpi.1), hasMore: false, exactSize: isEven && fillsPage ? size : nil)
+        }
     }
 
     private static func hasText(_ page: OpaquePointer) -> Bool {
