@@ -30,7 +30,7 @@ package struct GoldenFolder: Sendable {
     /// The bytes of a file.
     package func bytes(_ name: String) throws(ParityError) -> [UInt8] {
         do throws(InferenceError) {
-            return try FileBytes.read(path.appending(name))
+            return try MappedFile(path.appending(name)).bytes()
         } catch {
             throw ParityError("\(error)")
         }

@@ -152,7 +152,7 @@ struct TextParity {
     }
 
     /// Text to ids and back, with the tokenizer of `path`.
-    func tokens(_ file: String, tokenizer: Tokenizer, name: String) throws(ParityError) -> [ParityLine] {
+    func tokens(_ file: String, tokenizer: Tokenizer, name: String) throws(ParityError) -> ParityLine {
         let cases: TokenizerCases = try folder.json(file)
         var comparison = Comparison()
         for item in cases.encode {
@@ -163,10 +163,8 @@ struct TextParity {
         for item in cases.decode {
             comparison.expect(isSame(tokenizer.decode(item.ids), item.decoded), "\(item.ids) decodes otherwise")
         }
-        return [
-            comparison.line(
-                "\(file) with \(name)", "\(cases.encode.count) texts to ids and back, \(cases.decode.count) cut texts equal")
-        ]
+        return comparison.line(
+            "\(file) with \(name)", "\(cases.encode.count) texts to ids and back, \(cases.decode.count) cut texts equal")
     }
 
     private struct AddedTable: Decodable {
@@ -185,7 +183,7 @@ struct TextParity {
     }
 
     /// The added tokens of the OCR model in a real tokenizer.
-    func addedTokens(tokenizer: Tokenizer, name: String) throws(ParityError) -> [ParityLine] {
+    func addedTokens(tokenizer: Tokenizer, name: String) throws(ParityError) -> ParityLine {
         let table: AddedTable = try folder.json("deepseek_tokens.json")
         var comparison = Comparison()
         for row in table.tokens {
@@ -193,6 +191,6 @@ struct TextParity {
             comparison.expect(
                 id == row.id, "\(row.content.debugDescription) has the id \(id.map(String.init) ?? "none"), expected \(row.id)")
         }
-        return [comparison.line("deepseek_tokens.json with \(name)", "\(table.tokens.count) added tokens equal")]
+        return comparison.line("deepseek_tokens.json with \(name)", "\(table.tokens.count) added tokens equal")
     }
 }

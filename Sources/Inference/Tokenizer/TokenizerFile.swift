@@ -104,7 +104,7 @@ struct TokenizerFile: Decodable {
 
     /// Reads and parses the file; what it asks for is not checked yet.
     init(contentsOf path: FilePath) throws(InferenceError) {
-        let bytes = try FileBytes.read(path)
+        let bytes = try MappedFile(path).bytes()
         do {
             self = try JSONDecoder().decode(TokenizerFile.self, from: Data(bytes))
         } catch let error as DecodingError {

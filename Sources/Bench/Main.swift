@@ -1,1 +1,0 @@
-@main struct MainBench { static func main() {} }

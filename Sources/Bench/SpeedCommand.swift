@@ -1,0 +1,4 @@
+import ArgumentParser
+struct SpeedCommand: AsyncParsableCommand {
+    static var processors: Int { 2 }
+}
