@@ -33,12 +33,17 @@ const quire_kernels *quire_kernels_best(void) {
     return &quire_generic;
 }
 
+#if defined(__x86_64__)
+__attribute__((target_clones("avx2", "default")))
+#endif
 void quire_fill_random_bf16(uint16_t *to, size_t count, uint64_t seed, uint64_t first, float centre, float width) {
+    uint32_t base = (uint32_t)first + (uint32_t)(first >> 32) * 0x85EBCA6Bu, mix = (uint32_t)(seed ^ seed >> 32);
     for (size_t i = 0; i < count; i++) {
-        uint64_t z = (first + i + 1) * 0x9E3779B97F4A7C15ull ^ seed;
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
-        z ^= z >> 31;
-        float value = centre + width * ((float)(uint32_t)(z >> 40) * 0x1p-23f - 1.0f);
+        uint32_t z = (base + (uint32_t)i) * 0x9E3779B1u + mix;
+        z = (z ^ (z >> 16)) * 0x85EBCA6Bu;
+        z = (z ^ (z >> 13)) * 0xC2B2AE35u;
+        // The top 23 bits as a fraction, with the last one set: never exactly the centre.
+        float value = centre + width * ((float)(int32_t)(z >> 9 | 1) * 0x1p-22f - 1.0f);
         uint32_t bits;
         memcpy(&bits, &value, sizeof bits);
         to[i] = (uint16_t)((bits + 0x8000u) >> 16);
