@@ -57,7 +57,7 @@ let package = Package(
             swiftSettings: settings),
         .executableTarget(
             name: "Coordinator",
-            dependencies: ["Digest", "Inference", "Rendering", "Shared", argumentParser, systemPackage],
+            dependencies: ["CCrypto", "Digest", "Inference", "Rendering", "Shared", argumentParser, systemPackage],
             swiftSettings: settings),
         .executableTarget(
             name: "Worker",
@@ -67,16 +67,19 @@ let package = Package(
             name: "Parity", dependencies: ["Digest", "Inference", "Rendering", systemPackage], swiftSettings: settings),
         .executableTarget(
             name: "Bench",
-            dependencies: ["Inference", "Parity", argumentParser, systemPackage],
+            dependencies: ["COpenBLAS", "Inference", "Parity", argumentParser, systemPackage],
             swiftSettings: settings),
 
         .target(name: "TestSupport", dependencies: ["Shared", systemPackage], path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(
-            name: "InferenceTests", dependencies: ["CKernels", "Digest", "Inference", "Parity", systemPackage], exclude: ["Fixtures"],
+            name: "InferenceTests", dependencies: ["Bench", "CKernels", "Digest", "Inference", "Parity", systemPackage], exclude: ["Fixtures"],
             swiftSettings: settings),
         .testTarget(name: "SharedTests", dependencies: ["Shared", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "RenderingTests", dependencies: ["Digest", "Rendering", systemPackage], exclude: ["Fixtures"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "CoordinatorTests", dependencies: ["Coordinator", "Digest", "Shared", "TestSupport", systemPackage],
             swiftSettings: settings),
         .testTarget(name: "PipelineTests", dependencies: ["Coordinator", "Shared", "TestSupport"], swiftSettings: settings),
     ],

@@ -24,17 +24,17 @@ struct Confinement {
         // Output goes through pipes; a library that tries to write a cache file gets an error instead of a signal.
         try Self.limit(RLIMIT_FSIZE, to: 0)
         signal(SIGXFSZ, SIG_IGN)
-        Self.allowProcessorSeconds(limits.secondsPerPage)
+        Self.allowProcessorSeconds(limits.wholeSecondsPerPage)
     }
 
     /// So many seconds from now on; the parent watches the wall clock as well.
-    static func allowProcessorSeconds(_ seconds: Double) {
+    static func allowProcessorSeconds(_ seconds: Int) {
         var usage = rusage()
         getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         let used = UInt(clamping: usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
         var bounds = rlimit()
         getrlimit(__rlimit_resource_t(RLIMIT_CPU.rawValue), &bounds)
-        bounds.rlim_cur = min(used + UInt(seconds.rounded(.up)) + 1, bounds.rlim_max)
+        bounds.rlim_cur = min(used + UInt(clamping: seconds) + 1, bounds.rlim_max)
         setrlimit(__rlimit_resource_t(RLIMIT_CPU.rawValue), &bounds)
     }
 

@@ -18,7 +18,7 @@ struct CropEncoder {
         let reporter = FatalReporter(output: output, introduction: "A figure cannot be saved as JPEG")
         for (index, box) in order.boxes.enumerated() {
             reporter.number = index
-            Confinement.allowProcessorSeconds(limits.secondsPerPage)
+            Confinement.allowProcessorSeconds(limits.wholeSecondsPerPage)
             let (width, height) = (box.x2 - box.x1, box.y2 - box.y1)
             let fits = (1...Int(JPEG_MAX_DIMENSION)).contains(width) && (1...Int(JPEG_MAX_DIMENSION)).contains(height)
             guard fits, width <= limits.maxPixels / height else {

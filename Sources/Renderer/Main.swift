@@ -41,7 +41,7 @@ struct MainRenderer {
         output.send(opened)
         guard request.command == .pages else { return }
         for page in request.first...request.last {
-            Confinement.allowProcessorSeconds(request.limits.secondsPerPage)
+            Confinement.allowProcessorSeconds(request.limits.wholeSecondsPerPage)
             let stopwatch = Stopwatch()
             do throws(RenderError) {
                 guard page <= document.pageCount else {

@@ -40,8 +40,9 @@ package struct CropOrder: Sendable, Equatable {
         }
         guard input.count >= Self.fixedWords * 4, word(0) == Int(Self.magic) else { return nil }
         let (width, height, quality, count) = (word(1), word(2), word(3), word(4))
-        guard width > 0, height > 0, (1...100).contains(quality), count >= 0,
-            input.count == (Self.fixedWords + 4 * count) * 4 + width * height * 3
+        let (pixels, overflow) = width.multipliedReportingOverflow(by: height)
+        guard width > 0, height > 0, (1...100).contains(quality), count >= 0, !overflow, pixels < 1 << 40,
+            input.count == (Self.fixedWords + 4 * count) * 4 + pixels * 3
         else { return nil }
         self.width = width
         self.height = height

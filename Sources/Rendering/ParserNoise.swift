@@ -20,9 +20,9 @@ struct ParserNoise: Equatable {
         }
     }
 
-    /// The line of poppler that says that no installed font can stand in: the text is then silently missing.
-    var missingFont: String? {
-        lines.first { $0.containsText("find a font for") }
+    /// Whether poppler found neither the font of a text nor one to stand in: it then leaves the text out.
+    var speaksOfFonts: Bool {
+        ["find a font for", "font thing failed"].contains { phrase in lines.contains { $0.containsText(phrase) } }
     }
 }
 

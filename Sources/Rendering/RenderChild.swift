@@ -54,7 +54,7 @@ final class RenderChild {
     /// An error here means that this child is of no more use: it died, was late, or did not keep to the agreement.
     func next(expectedPayload: (FrameHeader) -> ClosedRange<Int>?) throws(RenderError) -> Message {
         noise = []
-        let deadline = Self.now() + limits.secondsPerPage
+        let deadline = Self.now() + Double(limits.wholeSecondsPerPage)
         do throws(Interruption) {
             let head = try read(FrameHeader.byteCount, until: deadline)
             guard let header = FrameHeader(bytes: head) else { throw .failed(disagreement("an unknown message")) }
@@ -100,7 +100,7 @@ final class RenderChild {
     private var tookTooLong: RenderError {
         RenderError(
             .timedOut,
-            "It took longer than the limit of \(Int(limits.secondsPerPage.rounded(.up))) seconds: "
+            "It took longer than the limit of \(limits.wholeSecondsPerPage) seconds: "
                 + "raise the limit, or save the document anew with another program.")
     }
 

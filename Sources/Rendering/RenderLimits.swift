@@ -17,4 +17,9 @@ package struct RenderLimits: Sendable, Hashable {
         self.maxPixels = maxPixels
         self.pdfDPI = pdfDPI
     }
+
+    /// `secondsPerPage` rounded up, between a second and a day, whatever it was set to.
+    package var wholeSecondsPerPage: Int {
+        secondsPerPage < 86_400 ? Int(max(1, secondsPerPage.rounded(.up))) : 86_400
+    }
 }

@@ -42,7 +42,7 @@ package struct RenderRequest: Sendable, Equatable {
     package var arguments: [String] {
         [
             command.rawValue, "first=\(first)", "last=\(last)", "password=\(hasPassword ? 1 : 0)",
-            "memory=\(limits.memoryBytes)", "seconds=\(Int(limits.secondsPerPage.rounded(.up)))",
+            "memory=\(limits.memoryBytes)", "seconds=\(limits.wholeSecondsPerPage)",
             "pixels=\(limits.maxPixels)", "dpi=\(limits.pdfDPI)", "parent=\(parent)",
         ]
     }

@@ -82,10 +82,11 @@ final class SessionWork: @unchecked Sendable {
                 if header.number != page { drop() }
                 return RenderedPage(page: page, result: .failure(error), seconds: Self.seconds(header))
             }
-            if let line = child.noiseSinceLastMessage().missingFont {
+            // A page whose every text is left out for want of fonts must not pass for a blank one.
+            if child.noiseSinceLastMessage().speaksOfFonts, message.payload.allSatisfy({ $0 == 255 }) {
                 throw RenderError(
                     .broken,
-                    "A font is missing on this machine, so that text would be silently left out (\(line)): "
+                    "No font on this machine can stand in for those of the page, so that its text would be missing: "
                         + "install fontconfig, fonts-liberation and poppler-data.")
             }
             let image = PageImage(

@@ -173,4 +173,54 @@ import Testing
         #expect(try await other.failure(Fixture.path("rgb8.png")).kind == .broken)
         await #expect(throws: RenderError.self) { try await missing.selfTest() }
     }
+
+    /// A script that starts the true program, or something else, in its place.
+    private func standIn(_ script: String, in folder: TemporaryFolder) throws -> PageRenderer {
+        let file = try folder.write(Array("#!/bin/sh\n\(script)\n".utf8), as: "stand-in")
+        #expect(file.withPlatformString { chmod($0, 0o700) } == 0)
+        return PageRenderer(executable: file)
+    }
+
+    @Test func `never pass a page off as blank for want of fonts`() async throws {
+        let folder = try TemporaryFolder()
+        let fonts = try folder.write(Array("<fontconfig><dir>/nowhere</dir></fontconfig>".utf8), as: "fonts.conf")
+        let renderer = try standIn(
+            "FONTCONFIG_FILE=\(fonts) exec \(try PageRenderer.underTest().executable) \"$@\"", in: folder)
+        await #expect {
+            try await renderer.selfTest()
+        } throws: { ($0 as? RenderError)?.message.contains("fonts-liberation") == true }
+        let pdf = HandmadePDF(
+            pages: [.init(mediaBox: [0, 0, 200, 50], content: "BT /F 30 Tf 10 10 Td (Archive) Tj ET"), Self.page],
+            resources: "/Font <</F <</Type /Font /Subtype /Type1 /BaseFont /Courier>>>>")
+        let pages = await renderer.pages(try folder.write(pdf.bytes, as: "a.pdf"), 1...2)
+        #expect(pages.map(\.errorKind) == [.broken, nil])
+    }
+
+    @Test(arguments: [
+        "head -c 48 /dev/zero", "exit 3", "printf DNRQ", "echo words >&2; exit 127", "head -c 100000 /dev/urandom",
+    ])
+    func `that do not keep to the agreement are found out`(script: String) async throws {
+        let folder = try TemporaryFolder()
+        let renderer = try standIn(script, in: folder)
+        await #expect { try await renderer.inspect(Fixture.path("rgb8.png")) } throws: {
+            ($0 as? RenderError)?.kind == .broken
+        }
+    }
+
+    @Test func `that claim impossible sizes are found out`() async throws {
+        let folder = try TemporaryFolder()
+        let opened = FrameHeader(status: .opened, number: 1, width: 2, payloadBytes: 0).bytes
+        let claims = [
+            FrameHeader(status: .image, number: 1, width: 20_000, height: 20_000, payloadBytes: 1_200_000_000),
+            FrameHeader(status: .image, number: 1, width: 10, height: 10, payloadBytes: 299),
+            FrameHeader(status: .image, number: 2, width: 10, height: 10, payloadBytes: 300),
+            FrameHeader(status: .image, number: 1, width: 0, height: 10, payloadBytes: 0),
+            FrameHeader(status: .damaged, number: 1, payloadBytes: 1 << 40),
+        ]
+        for claim in claims {
+            let said = try folder.write(opened + claim.bytes + [UInt8](repeating: 0, count: 4096), as: "said")
+            let renderer = try standIn("cat \(said)", in: folder)
+            #expect(try await renderer.failure(Fixture.path("rgb8.png")).kind == .broken, "\(claim)")
+        }
+    }
 }

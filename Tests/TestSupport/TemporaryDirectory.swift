@@ -43,7 +43,7 @@ package final class TemporaryDirectory: Sendable {
             trap '' INT TERM HUP
             read -r line
             pid=$(head -n 1 "$1"/cluster/data/postmaster.pid 2>/dev/null) && kill -QUIT "$pid"
-            while [ -n "$pid" ] && kill -0 "$pid"; do sleep 0.1; done
+            while [ -n "$pid" ] && readlink "/proc/$pid/exe"; do sleep 0.1; done
             rm -rf -- "$1"
             """
         var actions = posix_spawn_file_actions_t()

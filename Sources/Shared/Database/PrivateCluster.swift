@@ -57,7 +57,7 @@ struct PrivateCluster: Sendable {
         if version == nil { try create(installation) }
         for _ in 0..<40 {
             if let running = try waitForRunning() { return running }
-            try removeStalePostmasterFile()
+            try removeStaleLocks()
             try writeSettings()
             let outcome = try serverCommand(
                 installation.directory.appending("pg_ctl"),
@@ -98,13 +98,16 @@ struct PrivateCluster: Sendable {
             reason: "PostgreSQL has not become ready within \(Self.startSeconds) seconds; see \(log.displayText).")
     }
 
-    /// PostgreSQL itself removes the file of a process that is gone, but not one whose number is in use again.
-    private func removeStalePostmasterFile() throws(DatabaseError) {
-        let path = data.appending("postmaster.pid")
-        guard let text = SmallFile.readText(path), let pid = PostmasterFile.pid(text: text),
-            kill(pid, 0) == 0 || errno == EPERM, !ServerProcesses.exist(in: data)
-        else { return }
-        guard path.withPlatformString({ unlink($0) }) == 0 else { throw Self.failure("remove", path) }
+    /// PostgreSQL itself removes the lock files of a process that is gone, but not where its number is in use again, if
+    /// only by a dead child that nobody has waited for.
+    private func removeStaleLocks() throws(DatabaseError) {
+        guard !ServerProcesses.exist(in: data) else { return }
+        for path in [data.appending("postmaster.pid"), try socketDirectory().appending(".s.PGSQL.5432.lock")] {
+            guard let text = SmallFile.readText(path), let pid = PostmasterFile.pid(text: text),
+                kill(pid, 0) == 0 || errno == EPERM
+            else { continue }
+            guard path.withPlatformString({ unlink($0) }) == 0 else { throw Self.failure("remove", path) }
+        }
     }
 
     private func existingVersion() throws(DatabaseError) -> Int? {
@@ -168,7 +171,7 @@ struct PrivateCluster: Sendable {
             log_checkpoints = off
 
             """
-        if !isDurable { settings += "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n" }
+        if !isDurable { settings += "fsync = off\nfull_page_writes = off\n" }
         let path = data.appending("quire.conf")
         try write(settings, to: path)
         if geteuid() == 0 { _ = path.withPlatformString { chown($0, owner.id, owner.group) } }

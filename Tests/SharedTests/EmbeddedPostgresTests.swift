@@ -1,0 +1,160 @@
+import Shared
+import SystemPackage
+import TestSupport
+import Testing
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+@Suite struct EmbeddedPostgresTests {
+    private static var fast: EmbeddedPostgres.Options {
+        var options = EmbeddedPostgres.Options()
+        options.isDurable = false
+        return options
+    }
+
+    private func acquire(_ directory: FilePath) async throws -> EmbeddedPostgres {
+        try await EmbeddedPostgres.acquire(directory: directory, options: Self.fast)
+    }
+
+    /// A dead process that nobody has waited for has no program any more.
+    private func isRunning(_ pid: Int32) -> Bool {
+        var buffer = [CChar](repeating: 0, count: 4096)
+        return readlink("/proc/\(pid)/exe", &buffer, buffer.count) > 0
+    }
+
+    @Test func `many users start one server, and the last one stops it`() async throws {
+        let home = try TemporaryDirectory(isWatched: true)
+        let users = try await withThrowingTaskGroup(of: EmbeddedPostgres.self) { group in
+            for _ in 0..<4 { group.addTask { try await acquire(home.path) } }
+            return try await group.reduce(into: []) { $0.append($1) }
+        }
+        let pid = users[0].serverPID
+        #expect(Set(users.map(\.serverPID)) == [pid])
+        let database = Database(connectionString: users[0].connectionString)
+        try await database.query("CREATE TABLE kept (n integer)")
+        try await database.query("INSERT INTO kept VALUES (7)")
+        await database.close()
+        for user in users.dropFirst() { await user.release() }
+        #expect(isRunning(pid))
+        // A user that was killed holds no lock; the next one finds the server running.
+        let next = try await acquire(home.path)
+        #expect(next.serverPID == pid)
+        await users[0].release()
+        #expect(isRunning(pid))
+        await next.release()
+        #expect(!isRunning(pid))
+
+        let again = try await acquire(home.path)
+        let reopened = Database(connectionString: again.connectionString)
+        var rows = try await reopened.query("SELECT n FROM kept")
+        #expect(try rows[0].int() == 7)
+        await reopened.close()
+        await again.release()
+    }
+
+    @Test func `a server left behind by a user that died is taken over`() async throws {
+        let home = try TemporaryDirectory(isWatched: true)
+        var dead: EmbeddedPostgres? = try await acquire(home.path)
+        let pid = try #require(dead?.serverPID)
+        dead = nil
+        #expect(isRunning(pid))
+        let next = try await acquire(home.path)
+        #expect(next.serverPID == pid)
+        await next.release()
+        #expect(!isRunning(pid))
+    }
+
+    @Test func `a killed server starts again, even where its number belongs to another process now`() async throws {
+        let home = try TemporaryDirectory(isWatched: true)
+        let first = try await acquire(home.path)
+        let database = Database(connectionString: first.connectionString)
+        try await database.query("CREATE TABLE kept (n integer)")
+        kill(first.serverPID, SIGKILL)
+        let second = try await acquire(home.path)
+        #expect(second.serverPID != first.serverPID)
+        // The connection was lost with the server, and comes back by itself.
+        try await database.query("INSERT INTO kept VALUES (1)")
+        await database.close()
+
+        kill(second.serverPID, SIGKILL)
+        while isRunning(second.serverPID) { try await Task.sleep(for: .milliseconds(20)) }
+        let file = home.path.appending("cluster/data/postmaster.pid")
+        let text = try read(file)
+        let rest = text.drop { $0 != "\n" }
+        try write("\(getpid())\(rest)", to: file)
+        let third = try await acquire(home.path)
+        #expect(third.serverPID != getpid())
+        await third.release()
+        await second.release()
+        await first.release()
+        #expect(!isRunning(third.serverPID))
+    }
+
+    @Test func `a cluster of another version is left alone, with a sentence`() async throws {
+        let home = try TemporaryDirectory(isWatched: true)
+        let first = try await acquire(home.path)
+        await first.release()
+        let version = home.path.appending("cluster/data/PG_VERSION")
+        let original = try read(version)
+        try write("9\n", to: version)
+        let error = await #expect(throws: DatabaseError.self) { try await acquire(home.path) }
+        #expect(error?.description.contains("made by PostgreSQL 9") == true)
+        #expect(error?.description.contains("postgresql-9") == true)
+        try write(original, to: version)
+        let again = try await acquire(home.path)
+        await again.release()
+    }
+
+    @Test func `a directory with a long and odd name works`() async throws {
+        let outer = try TemporaryDirectory()
+        let home = outer.path.appending("it's a \"long\" $name, " + String(repeating: "x", count: 100))
+        let cluster = try await acquire(home)
+        let database = Database(connectionString: cluster.connectionString)
+        var rows = try await database.query("SELECT current_user::text")
+        #expect(try rows[0].text() == "quire")
+        await database.close()
+        await cluster.release()
+        #expect(!isRunning(cluster.serverPID))
+    }
+
+    @Test func `the default directory follows the environment`() {
+        let find = { EmbeddedPostgres.defaultDirectory(environment: $0) }
+        #expect(find(["QUIRE_DATA": "/x/y", "HOME": "/h"]) == "/x/y")
+        if geteuid() == 0 {
+            #expect(find(["HOME": "/h", "XDG_DATA_HOME": "/d"]) == "/var/lib/quire")
+        } else {
+            #expect(find(["HOME": "/h", "XDG_DATA_HOME": "/d"]) == "/d/quire")
+            #expect(find(["HOME": "/h"]) == "/h/.local/share/quire")
+        }
+    }
+
+    @Test func `a session on the private cluster migrates it by itself`() async throws {
+        let home = try TemporaryDirectory(isWatched: true)
+        let settings = DatabaseSettings(environment: ["QUIRE_DATA": home.path.string])
+        let session = try await DatabaseSession.open(settings)
+        #expect(!session.appliedMigrations.isEmpty)
+        #expect(try await session.queue.batches().isEmpty)
+        // A child process needs nothing but the connection string.
+        let text = try #require(session.connectionString)
+        let child = try await DatabaseSession.open(DatabaseSettings(environment: ["DATABASE_URL": text]))
+        #expect(try await child.queue.workers().isEmpty)
+        await child.close()
+        await session.close()
+    }
+
+    private func read(_ path: FilePath) throws -> String {
+        let file = try FileDescriptor.open(path, .readOnly)
+        var buffer = [UInt8](repeating: 0, count: 10_000)
+        return try file.closeAfter {
+            let count = try buffer.withUnsafeMutableBytes { try file.read(into: $0) }
+            return String(decoding: buffer.prefix(count), as: UTF8.self)
+        }
+    }
+
+    private func write(_ text: String, to path: FilePath) throws {
+        let file = try FileDescriptor.open(path, .writeOnly, options: .truncate)
+        try file.closeAfter { _ = try file.writeAll(text.utf8) }
+    }
+}
