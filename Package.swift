@@ -57,7 +57,7 @@ let package = Package(
             swiftSettings: settings),
         .executableTarget(
             name: "Coordinator",
-            dependencies: ["CCrypto", "Digest", "Inference", "Rendering", "Shared", argumentParser, systemPackage],
+            dependencies: ["CCrypto", "CProcess", "Digest", "Inference", "Rendering", "Shared", argumentParser, systemPackage],
             swiftSettings: settings),
         .executableTarget(
             name: "Worker",
