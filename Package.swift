@@ -67,12 +67,12 @@ let package = Package(
             name: "Parity", dependencies: ["Digest", "Inference", "Rendering", systemPackage], swiftSettings: settings),
         .executableTarget(
             name: "Bench",
-            dependencies: ["Inference", "Parity", argumentParser, systemPackage],
+            dependencies: ["COpenBLAS", "Inference", "Parity", argumentParser, systemPackage],
             swiftSettings: settings),
 
         .target(name: "TestSupport", dependencies: ["Shared", systemPackage], path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(
-            name: "InferenceTests", dependencies: ["CKernels", "Digest", "Inference", "Parity", systemPackage], exclude: ["Fixtures"],
+            name: "InferenceTests", dependencies: ["Bench", "CKernels", "Digest", "Inference", "Parity", systemPackage], exclude: ["Fixtures"],
             swiftSettings: settings),
         .testTarget(name: "SharedTests", dependencies: ["Shared", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "RenderingTests", dependencies: ["Rendering", "TestSupport"], swiftSettings: settings),

@@ -1,6 +1,6 @@
 import ArgumentParser
 
-/// `quire-bench`: is the engine right, and how fast is it?
+/// The program `quire-bench`, which says whether the engine is right and how fast it is.
 @main struct BenchCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "quire-bench",

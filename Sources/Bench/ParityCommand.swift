@@ -2,7 +2,7 @@ import ArgumentParser
 import Parity
 import SystemPackage
 
-/// `quire-bench parity DIR`
+/// Implements `quire-bench parity DIR`.
 struct ParityCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "parity",

@@ -44,7 +44,8 @@ struct GenerationParity {
             } else {
                 var values = try decoder.unkeyedContainer()
                 geometry = ViewGeometry(
-                    base: try values.decode(Int.self), tile: try values.decode(Int.self), crops: try values.decode(Bool.self))
+                    base: try values.decode(Int.self), tile: try values.decode(Int.self),
+                    crops: try values.decode(Bool.self))
             }
         }
     }
@@ -54,7 +55,9 @@ struct GenerationParity {
         let cases: [Case] = try folder.json(file)
         let scoreFile = "scores-\(name).safetensors"
         let scores = folder.has(scoreFile) ? try TensorFile(folder, scoreFile) : nil
-        if scores == nil { report(ParityLine(.skipped, scoreFile, "not in the directory; tokens are compared without scores")) }
+        if scores == nil {
+            report(ParityLine(.skipped, scoreFile, "not in the directory; tokens are compared without scores"))
+        }
         let golden = try GoldenModel(folder, checkpoint, threads: threads)
         let tokenizer: Tokenizer
         do throws(InferenceError) {

@@ -20,7 +20,8 @@ package struct ParitySuite: Sendable {
     /// - Throws: where the directory holds no case at all.
     package func run(images: GoldenImages, report: (ParityLine) -> Void) throws(ParityError) {
         guard hasCases else {
-            throw ParityError("\(folder.path) holds no case: it has none of the files that a directory of this layout has")
+            throw ParityError(
+                "\(folder.path) holds no case: it has none of the files that a directory of this layout has")
         }
         runExact(images: images, report: report)
         runModels(images: images, report: report)
@@ -97,7 +98,9 @@ package struct ParitySuite: Sendable {
     private func runTokenizers(_ text: TextParity, _ report: (ParityLine) -> Void) {
         let cases = "tokenizer.cases.json"
         let folders = folder.names().filter { folder.has("\($0)/tokenizer.json") }
-        if folders.isEmpty { report(ParityLine(.skipped, cases, "no checkpoint of the directory has a tokenizer.json")) }
+        if folders.isEmpty {
+            report(ParityLine(.skipped, cases, "no checkpoint of the directory has a tokenizer.json"))
+        }
         for name in folders {
             run(cases, needing: [cases], report) { () throws(ParityError) in
                 let path = folder.path.appending(name).appending("tokenizer.json")
@@ -106,7 +109,8 @@ package struct ParitySuite: Sendable {
         }
         let real = "tokenizer.deepseek.json"
         guard let tokenizer else {
-            let advice = "needs --tokenizer FILE: the released model's tokenizer.json, or the one that make_deepseek_cases.py writes"
+            let advice =
+                "needs --tokenizer FILE: the released model's tokenizer.json, or the one that make_deepseek_cases.py writes"
             if folder.has(real) { report(ParityLine(.skipped, real, advice)) }
             return
         }

@@ -74,10 +74,13 @@ struct PreprocessParity {
                 image.width == page.width && image.height == page.height,
                 "decoded to \(image.width) x \(image.height), expected \(page.width) x \(page.height)")
             comparison.expect(SHA256.hash(image.bytes).hex == page.rgb, "the decoded bytes differ")
-            for (mode, views) in page.modes.merging(page.limited, uniquingKeysWith: { $1 }).sorted(by: { $0.key < $1.key }) {
+            for (mode, views) in page.modes.merging(page.limited, uniquingKeysWith: { $1 }).sorted(by: {
+                $0.key < $1.key
+            }) {
                 compare(image, mode: mode, with: views, in: &comparison)
             }
-            return comparison.line(title, "decoded bytes, views, tiles and grids of \(page.modes.count + page.limited.count) modes equal")
+            return comparison.line(
+                title, "decoded bytes, views, tiles and grids of \(page.modes.count + page.limited.count) modes equal")
         }
     }
 
@@ -89,7 +92,8 @@ struct PreprocessParity {
         if parts.count > 1 { geometry.maxTiles = Int(parts[1]) ?? geometry.maxTiles }
         let prepared = Preprocessor.prepare(image, geometry: geometry)
         let side = prepared.view.side
-        comparison.expect([3, side, side] == views.viewShape, "\(mode): the view has side \(side), expected \(views.viewShape)")
+        comparison.expect(
+            [3, side, side] == views.viewShape, "\(mode): the view has side \(side), expected \(views.viewShape)")
         comparison.expect(SHA256.hash(prepared.view.bytes).hex == views.view, "\(mode): the view's bytes differ")
         comparison.expect(
             samples(of: prepared.view, steps: (97, 89)) == views.viewSamples, "\(mode): the view's samples differ")
@@ -105,7 +109,8 @@ struct PreprocessParity {
         var hash = SHA256()
         for tile in prepared.tiles { hash.update(tile.bytes) }
         comparison.expect(hash.finalize().hex == tiles, "\(mode): the tiles' bytes differ")
-        comparison.expect(shape.first == prepared.tiles.count, "\(mode): \(prepared.tiles.count) tiles, expected \(shape)")
+        comparison.expect(
+            shape.first == prepared.tiles.count, "\(mode): \(prepared.tiles.count) tiles, expected \(shape)")
         comparison.expect(
             prepared.tiles.flatMap { samples(of: $0, steps: (199, 211)) } == views.tilesSamples,
             "\(mode): the tiles' samples differ")
@@ -205,7 +210,8 @@ struct PreprocessParity {
             let grid = TileGrid(columns: row.grid[0], rows: row.grid[1])
             let tokens = TileGrid.tokenCount(base: row.base, tile: row.tile, grid: grid)
             comparison.expect(
-                tokens == row.tokens, "base \(row.base), tile \(row.tile), grid \(row.grid): \(tokens), expected \(row.tokens)")
+                tokens == row.tokens,
+                "base \(row.base), tile \(row.tile), grid \(row.grid): \(tokens), expected \(row.tokens)")
         }
         return [comparison.line("token counts", "\(comparison.compared) counts equal")]
     }

@@ -29,8 +29,12 @@ struct StageParity {
     private func candidates(
         _ expected: TensorFile, name: String, tokens: Int
     ) throws(ParityError) -> [(name: String, image: PreparedImage)] {
-        if expected.tensors["input.view"] != nil { return [("its own pixels", try ownPixels(expected, tokens: tokens))] }
-        let stages = folder.has("spec.py") ? StageSpecification.stages(in: String(decoding: try folder.bytes("spec.py"), as: UTF8.self)) : []
+        if expected.tensors["input.view"] != nil {
+            return [("its own pixels", try ownPixels(expected, tokens: tokens))]
+        }
+        let stages =
+            folder.has("spec.py")
+            ? StageSpecification.stages(in: String(decoding: try folder.bytes("spec.py"), as: UTF8.self)) : []
         let stage = stages.first { $0.name == name && $0.geometry != nil }
         guard let geometry = stage?.geometry ?? ResolutionMode(rawValue: name)?.geometry else {
             throw ParityError("the file has no input.view, and neither its name nor spec.py says which mode it is")
@@ -51,17 +55,22 @@ struct StageParity {
         else { throw ParityError("input.view is not a square of RGB bytes") }
         let view = PreparedImage.View(side: input.shape[0], bytes: pixels)
         guard let tiles = file.tensors["input.tiles"] else { return PreparedImage(view: view) }
-        guard let bytes = tiles.bytes, tiles.shape.count == 4, tiles.shape[1] == tiles.shape[2], tiles.shape[3] == 3 else {
+        guard let bytes = tiles.bytes, tiles.shape.count == 4, tiles.shape[1] == tiles.shape[2], tiles.shape[3] == 3
+        else {
             throw ParityError("input.tiles are not squares of RGB bytes")
         }
         let (count, side) = (tiles.shape[0], tiles.shape[1])
-        let grids = (1...max(count, 1)).filter { count.isMultiple(of: $0) }.map { TileGrid(columns: $0, rows: count / $0) }
-        guard let grid = grids.first(where: { TileGrid.tokenCount(base: view.side, tile: side, grid: $0) == tokens }) else {
+        let grids = (1...max(count, 1)).filter { count.isMultiple(of: $0) }.map {
+            TileGrid(columns: $0, rows: count / $0)
+        }
+        guard let grid = grids.first(where: { TileGrid.tokenCount(base: view.side, tile: side, grid: $0) == tokens })
+        else {
             throw ParityError("no grid of \(count) tiles has \(tokens) image tokens")
         }
         let size = side * side * 3
         return PreparedImage(
-            view: view, tiles: (0..<count).map { .init(side: side, bytes: Array(bytes[($0 * size)..<(($0 + 1) * size)])) },
+            view: view,
+            tiles: (0..<count).map { .init(side: side, bytes: Array(bytes[($0 * size)..<(($0 + 1) * size)])) },
             grid: grid)
     }
 
@@ -92,7 +101,8 @@ struct StageParity {
                 comparison.expect(false, "\(stage) is not computed")
                 continue
             }
-            comparison.expect(values.shape == tensor.shape, "\(stage) has the shape \(values.shape), expected \(tensor.shape)")
+            comparison.expect(
+                values.shape == tensor.shape, "\(stage) has the shape \(values.shape), expected \(tensor.shape)")
             guard values.shape == tensor.shape else { continue }
             if stage == "router.index" || stage == "router.weight" { continue }
             guard let floats = tensor.floats else {
@@ -114,9 +124,11 @@ struct StageParity {
         _ actual: [String: ActivationTrace.Activation], with expected: TensorFile, _ comparison: inout Comparison,
         _ error: inout TensorError
     ) {
-        guard let indices = expected.tensors["router.index"]?.integers, let shape = expected.tensors["router.index"]?.shape,
+        guard let indices = expected.tensors["router.index"]?.integers,
+            let shape = expected.tensors["router.index"]?.shape,
             let weights = expected.tensors["router.weight"]?.floats, let ownIndices = actual["router.index"]?.values,
-            let ownWeights = actual["router.weight"]?.values, shape.count == 2, shape[1] > 0, indices.count == weights.count,
+            let ownWeights = actual["router.weight"]?.values, shape.count == 2, shape[1] > 0,
+            indices.count == weights.count,
             indices.count == ownIndices.count, indices.count == ownWeights.count
         else { return comparison.expect(false, "router.index and router.weight do not fit each other") }
         func sorted(_ experts: some Collection<Int>, _ weights: some Collection<Float>) -> [(Int, Float)] {

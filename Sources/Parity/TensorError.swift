@@ -13,7 +13,9 @@ struct TensorError {
 
     var description: String { "largest error \(Self.scientific(largest))\(name.isEmpty ? "" : " (\(name))")" }
 
-    /// Takes two tensors of one size into account. Infinite values must be the same ones; anything that is not a
+    /// Takes two tensors of one size into account.
+    ///
+    /// Infinite values must be the same ones; anything that is not a
     /// number is an infinite error.
     mutating func add(_ name: String, _ values: some Collection<Float>, expected: some Collection<Float>) {
         var scale = 0.0

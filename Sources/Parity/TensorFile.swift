@@ -59,7 +59,9 @@ package struct TensorFile: Sendable {
             let values = try Self.values(slice, dtype: dtype, name: name)
             tensors[name] = Tensor(shape: shape, values: values)
             let count = shape.reduce(1) { $0.multipliedReportingOverflow(by: $1).partialValue }
-            guard count == values.count else { throw ParityError("\(name) has \(values.count) values for the shape \(shape)") }
+            guard count == values.count else {
+                throw ParityError("\(name) has \(values.count) values for the shape \(shape)")
+            }
         }
         self.tensors = tensors
     }
@@ -81,7 +83,9 @@ package struct TensorFile: Sendable {
         func words<Word: FixedWidthInteger>(_: Word.Type) -> [Word] {
             let size = MemoryLayout<Word>.size
             return bytes.withUnsafeBytes { raw in
-                (0..<(raw.count / size)).map { Word(littleEndian: raw.loadUnaligned(fromByteOffset: $0 * size, as: Word.self)) }
+                (0..<(raw.count / size)).map {
+                    Word(littleEndian: raw.loadUnaligned(fromByteOffset: $0 * size, as: Word.self))
+                }
             }
         }
         switch dtype {

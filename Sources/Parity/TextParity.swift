@@ -73,7 +73,8 @@ struct TextParity {
         var comparison = Comparison()
         for (index, item) in cases.enumerated() {
             let banned = item.rule.rule.banned(item.ids)
-            comparison.expect(banned == Set(item.banned), "case \(index): bans \(banned.sorted()), expected \(item.banned)")
+            comparison.expect(
+                banned == Set(item.banned), "case \(index): bans \(banned.sorted()), expected \(item.banned)")
         }
         return [comparison.line("ngram", "\(cases.count) banned sets equal")]
     }
@@ -110,12 +111,14 @@ struct TextParity {
         for (index, page) in layouts.pages.enumerated() {
             let text = OfficialMarkdown.withoutEnd(page.text)
             let regions = LayoutRegion.regions(in: text)
-            comparison.expect(isSame(OfficialMarkdown.image(page.text), page.markdown), "page \(index): the Markdown differs")
+            comparison.expect(
+                isSame(OfficialMarkdown.image(page.text), page.markdown), "page \(index): the Markdown differs")
             comparison.expect(
                 isSame(OfficialMarkdown.evaluation(page.text), page.evaluation),
                 "page \(index): the benchmark's Markdown differs")
             comparison.expect(
-                regions.count == page.regions.count, "page \(index): \(regions.count) regions, expected \(page.regions.count)")
+                regions.count == page.regions.count,
+                "page \(index): \(regions.count) regions, expected \(page.regions.count)")
             for (number, (region, expected)) in zip(regions, page.regions).enumerated() {
                 comparison.expect(
                     expected.equals(region, width: page.width, height: page.height),
@@ -131,7 +134,8 @@ struct TextParity {
         }
         return [
             comparison.line(
-                "layout", "\(layouts.pages.count) pages and \(layouts.pdf.count) PDFs: regions, boxes, crops and Markdown equal")
+                "layout",
+                "\(layouts.pages.count) pages and \(layouts.pdf.count) PDFs: regions, boxes, crops and Markdown equal")
         ]
     }
 
@@ -158,13 +162,15 @@ struct TextParity {
         for item in cases.encode {
             let ids = tokenizer.encode(item.text)
             comparison.expect(ids == item.ids, "\(item.text.debugDescription) encodes to \(ids), expected \(item.ids)")
-            comparison.expect(isSame(tokenizer.decode(item.ids), item.decoded), "\(item.text.debugDescription) decodes otherwise")
+            comparison.expect(
+                isSame(tokenizer.decode(item.ids), item.decoded), "\(item.text.debugDescription) decodes otherwise")
         }
         for item in cases.decode {
             comparison.expect(isSame(tokenizer.decode(item.ids), item.decoded), "\(item.ids) decodes otherwise")
         }
         return comparison.line(
-            "\(file) with \(name)", "\(cases.encode.count) texts to ids and back, \(cases.decode.count) cut texts equal")
+            "\(file) with \(name)", "\(cases.encode.count) texts to ids and back, \(cases.decode.count) cut texts equal"
+        )
     }
 
     private struct AddedTable: Decodable {
@@ -189,7 +195,8 @@ struct TextParity {
         for row in table.tokens {
             let id = tokenizer.id(of: row.content)
             comparison.expect(
-                id == row.id, "\(row.content.debugDescription) has the id \(id.map(String.init) ?? "none"), expected \(row.id)")
+                id == row.id,
+                "\(row.content.debugDescription) has the id \(id.map(String.init) ?? "none"), expected \(row.id)")
         }
         return comparison.line("deepseek_tokens.json with \(name)", "\(table.tokens.count) added tokens equal")
     }

@@ -33,7 +33,8 @@ import Testing
     @Test func `a prompt is stripped and each part is encoded by itself`() throws {
         let tokenizer = try Fixtures.tokenizer()
         let ids = try Prompt.ids(
-            " \u{3000}a <image>\nFree OCR. <image>\n ", tokenCounts: [3, 2], tokenizer: tokenizer, bos: 0, imageToken: 640)
+            " \u{3000}a <image>\nFree OCR. <image>\n ", tokenCounts: [3, 2], tokenizer: tokenizer, bos: 0,
+            imageToken: 640)
         let expected = [0] + tokenizer.encode("a ") + [640, 640, 640] + tokenizer.encode("\nFree OCR. ") + [640, 640]
         #expect(ids == expected)
     }

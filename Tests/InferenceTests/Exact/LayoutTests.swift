@@ -81,14 +81,20 @@ import Testing
 
     @Test(arguments: [
         ("[[1, 2, 3, 4]]", [[1, 2, 3, 4]]), ("[[1,2,3,4],]", [[1, 2, 3, 4]]), ("[(1, 2, 3, 4,)]", [[1, 2, 3, 4]]),
-        (" [ [ 1.5 , .5, 5., -2e1 ] ] ", [[1.5, 0.5, 5, -20]]), ("[1, 2, 3, 4],[5, 6, 7, 8]", [[1, 2, 3, 4], [5, 6, 7, 8]]),
+        (" [ [ 1.5 , .5, 5., -2e1 ] ] ", [[1.5, 0.5, 5, -20]]),
+        ("[1, 2, 3, 4],[5, 6, 7, 8]", [[1, 2, 3, 4], [5, 6, 7, 8]]),
         ("[[1, 2, 3, 4], [5, 6, 7, 8]]", [[1, 2, 3, 4], [5, 6, 7, 8]]), ("([1, 2, 3, 4], [5, 6])", [[1, 2, 3, 4]]),
-        ("[[1, 2, 3, 4]], [[5]]", []), ("[1, 2, 3, 4], [5]", [[1, 2, 3, 4]]), ("[[1, 2, 3, 4], None]", [[1, 2, 3, 4]]), ("[[1, 2, 3, 4], 'a' \"b\"]", [[1, 2, 3, 4]]),
-        ("[[1, 2, 3, True]]", []), ("[[1, 2, 3, +4_0]] # note", [[1, 2, 3, 40]]), ("[1, 2, 3, 4]", []), ("nonsense", []), ("", []),
-        ("[[1, 2, 3, 04]]", []), ("[[1, 2, 3, 4]", []), ("[[1, 2, 3, 4]]]", []), ("[[1 2 3 4]]", []), ("[[1,, 2, 3, 4]]", []),
+        ("[[1, 2, 3, 4]], [[5]]", []), ("[1, 2, 3, 4], [5]", [[1, 2, 3, 4]]), ("[[1, 2, 3, 4], None]", [[1, 2, 3, 4]]),
+        ("[[1, 2, 3, 4], 'a' \"b\"]", [[1, 2, 3, 4]]),
+        ("[[1, 2, 3, True]]", []), ("[[1, 2, 3, +4_0]] # note", [[1, 2, 3, 40]]), ("[1, 2, 3, 4]", []),
+        ("nonsense", []), ("", []),
+        ("[[1, 2, 3, 04]]", []), ("[[1, 2, 3, 4]", []), ("[[1, 2, 3, 4]]]", []), ("[[1 2 3 4]]", []),
+        ("[[1,, 2, 3, 4]]", []),
         ("[[1, 2, 3, 4__0]]", []), ("[[1, 2, 3, 1+1]]", []), ("[[1, 2, 3, --4]]", []), ("__import__('os')", []),
-        ("[[1, 2, 3, int('4')]]", []), ("[[1, 2, 3, 0x10]]", []), ("[[1, 2, 3, nan]]", []), ("[[1, 2, 3, '4]]", []), ("[[1,2,3,٤]]", []),
-        ("{1, 2}", []), ("[[1, 2, 3, 4]] [[1, 2, 3, 4]]", []), ("[[1, 2,\n3, 4]]", [[1, 2, 3, 4]]), ("(((([[1, 2, 3, 4]]))))", [[1, 2, 3, 4]]),
+        ("[[1, 2, 3, int('4')]]", []), ("[[1, 2, 3, 0x10]]", []), ("[[1, 2, 3, nan]]", []), ("[[1, 2, 3, '4]]", []),
+        ("[[1,2,3,٤]]", []),
+        ("{1, 2}", []), ("[[1, 2, 3, 4]] [[1, 2, 3, 4]]", []), ("[[1, 2,\n3, 4]]", [[1, 2, 3, 4]]),
+        ("(((([[1, 2, 3, 4]]))))", [[1, 2, 3, 4]]),
     ])
     func `boxes are read as Python writes them and never evaluated`(source: String, expected: [[Double]]) throws {
         let region = try #require(LayoutRegion.regions(in: "<|ref|>a<|/ref|><|det|>\(source)<|/det|>").first)
@@ -97,9 +103,11 @@ import Testing
 
     @Test(arguments: [
         "[[9e999, -9e999, 1e308, 1e308]]", "[[\(String(repeating: "9", count: 4000)), 0, 0, 0]]",
-        "[[\(String(repeating: "9", count: 5000)), 0, 0, 0]]", "[[-5, -5, 99999999999999999999, 1e19]]", "[[1e-400, 0.0, 9.99e2, 1_0e1_0]]",
+        "[[\(String(repeating: "9", count: 5000)), 0, 0, 0]]", "[[-5, -5, 99999999999999999999, 1e19]]",
+        "[[1e-400, 0.0, 9.99e2, 1_0e1_0]]",
         String(repeating: "[", count: 100_000), String(repeating: "[", count: 199) + String(repeating: "]", count: 199),
-        String(repeating: "(", count: 100_000), String(repeating: "-", count: 100_000), "[[" + String(repeating: "1,", count: 100_000) + "]]",
+        String(repeating: "(", count: 100_000), String(repeating: "-", count: 100_000),
+        "[[" + String(repeating: "1,", count: 100_000) + "]]",
         String(repeating: "[1,2,3,4],", count: 20_000), "[[1,2,3,4]] #" + String(repeating: "#", count: 100_000),
         String(repeating: "'", count: 100_001), "[[\u{0}]]", "[[1, 2, 3, 4\\", "'\\", "\"\"\"\\",
     ])
@@ -118,7 +126,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "<|ref|>", "<|ref|>a<|/ref|>", "<|ref|><|/ref|><|det|>", "<|/ref|><|det|><|/det|>", "<", "<|", "\n", "\\[", "\\quad(", "\\[\\quad(", "[",
+        "<|ref|>", "<|ref|>a<|/ref|>", "<|ref|><|/ref|><|det|>", "<|/ref|><|det|><|/det|>", "<", "<|", "\n", "\\[",
+        "\\quad(", "\\[\\quad(", "[",
     ])
     func `long hostile texts are read in time that grows with their length`(piece: String) throws {
         let text = String(repeating: piece, count: 400_000 / piece.utf8.count)
@@ -131,15 +140,20 @@ import Testing
 
     @Test func `random mixtures of markers never disagree about figures`() throws {
         let pieces = [
-            "<|ref|>", "<|/ref|>", "<|det|>", "<|/det|>", "image", "text", "[[1, 2, 300, 400]]", "[[5,6,7", "\n\n\n", "é", "e\u{301}", "\u{0}", "]]",
+            "<|ref|>", "<|/ref|>", "<|det|>", "<|/det|>", "image", "text", "[[1, 2, 300, 400]]", "[[5,6,7", "\n\n\n",
+            "é", "e\u{301}", "\u{0}", "]]",
             Self.picture, Self.title, Self.end, "\\coloneqq", "<center>", "\\[x \\quad (1)\\]",
         ]
         var random = FixedRandom(seed: 3)
         for _ in 0..<2000 {
-            let text = (0..<Int.random(in: 0...12, using: &random)).compactMap { _ in pieces.randomElement(using: &random) }.joined()
+            let text = (0..<Int.random(in: 0...12, using: &random)).compactMap { _ in
+                pieces.randomElement(using: &random)
+            }.joined()
             let layout = PageLayout(text: text, width: 640, height: 480)
             let markdown = layout.markdown { "figure\($0)." }
-            #expect(markdown.split(separator: "![](images/figure", omittingEmptySubsequences: false).count - 1 == layout.figures.count)
+            #expect(
+                markdown.split(separator: "![](images/figure", omittingEmptySubsequences: false).count - 1
+                    == layout.figures.count)
             #expect(try Self.blocks(layout).count == layout.blocks.count)
         }
     }

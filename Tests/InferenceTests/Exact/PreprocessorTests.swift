@@ -3,7 +3,8 @@ import Testing
 
 @Suite struct PreprocessorTests {
     @Test(arguments: [
-        (7, 5, 64, 64), (64, 64, 7, 5), (1, 90, 12, 12), (100, 1, 7, 7), (33, 20, 33, 200), (20, 33, 200, 33), (3, 5000, 64, 48),
+        (7, 5, 64, 64), (64, 64, 7, 5), (1, 90, 12, 12), (100, 1, 7, 7), (33, 20, 33, 200), (20, 33, 200, 33),
+        (3, 5000, 64, 48),
         (5000, 3, 48, 64), (1, 1, 9, 9), (129, 257, 128, 256),
     ])
     func `a resize equals its definition`(width: Int, height: Int, newWidth: Int, newHeight: Int) {
@@ -105,7 +106,9 @@ import Testing
             rows = (0..<(image.height * width * 3)).map { index in
                 let (y, x, channel) = (index / (width * 3), index / 3 % width, index % 3)
                 return clamped(
-                    taps[x].reduce(0) { $0 + $1.weight * Int(image.bytes[(y * image.width + $1.position) * 3 + channel]) })
+                    taps[x].reduce(0) {
+                        $0 + $1.weight * Int(image.bytes[(y * image.width + $1.position) * 3 + channel])
+                    })
             }
         }
         guard height != image.height else { return rows }

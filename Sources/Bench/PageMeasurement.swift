@@ -1,0 +1,71 @@
+import Inference
+
+/// One page through the model, each part timed.
+struct PageMeasurement {
+    struct Part {
+        let name: String
+        let seconds: Double
+        let operations: Double
+    }
+
+    private(set) var parts: [Part] = []
+    let promptTokens: Int
+    let decodedTokens: Int
+
+    /// Prepares a made-up page, encodes it, runs the prompt and decodes `tokens` tokens.
+    init(_ model: DeepSeekOCR<CPUBackend>, mode: ResolutionMode, tokens: Int) throws {
+        let costs = ModelCosts(model.configuration)
+        let clock = ContinuousClock()
+        var started = clock.now
+        func seconds() -> Double {
+            defer { started = clock.now }
+            return (clock.now - started) / .seconds(1)
+        }
+        let page = Self.page()
+        started = clock.now
+        let prepared = Preprocessor.prepare(page, geometry: mode.geometry)
+        parts.append(Part(name: "prepare", seconds: seconds(), operations: 0))
+
+        let embeddings = try model.encodeImage(prepared)
+        parts.append(Part(name: "encode", seconds: seconds(), operations: costs.encoding(prepared)))
+
+        let vocabulary = Int32(model.configuration.decoder.vocabularySize)
+        let words = (1...10).map { Int32($0 * 7) % vocabulary }.filter { $0 != model.configuration.imageToken }
+        let prompt =
+            [model.configuration.decoder.beginToken]
+            + [Int32](repeating: model.configuration.imageToken, count: prepared.tokenCount) + words
+        var cache = model.makeCache(capacity: prompt.count + tokens)
+        let input = try model.embed(prompt, images: [embeddings])
+        var token = model.backend.argmax(try model.decode(input, cache: &cache), row: 0, banned: [])
+        parts.append(Part(name: "prefill", seconds: seconds(), operations: costs.prefill(tokens: prompt.count)))
+
+        for _ in 0..<tokens {
+            let scores = try model.decode(try model.embed([token]), cache: &cache)
+            token = model.backend.argmax(scores, row: 0, banned: [model.configuration.imageToken])
+        }
+        let operations = (1...tokens).reduce(0) { $0 + costs.decoding(context: prompt.count + $1) }
+        parts.append(Part(name: "decode", seconds: seconds(), operations: operations))
+        promptTokens = prompt.count
+        decodedTokens = tokens
+    }
+
+    /// The seconds that a page takes if its text has `pageTokens` tokens.
+    func pageSeconds(pageTokens: Int) -> Double {
+        parts.reduce(0) { sum, part in
+            sum + (part.name == "decode" ? part.seconds / Double(decodedTokens) * Double(pageTokens) : part.seconds)
+        }
+    }
+
+    /// Dark lines on white: an A4 page at 150 dpi.
+    private static func page() -> RGBImage {
+        let (width, height) = (1240, 1754)
+        var bytes = [UInt8](repeating: 255, count: width * height * 3)
+        for y in 100..<(height - 100) where y % 30 < 12 {
+            for x in 100..<(width - 100) where (x * 31 + y / 30 * 17) % 23 < 13 {
+                let start = (y * width + x) * 3
+                for channel in start..<(start + 3) { bytes[channel] = 30 }
+            }
+        }
+        return RGBImage(width: width, height: height, bytes: bytes)
+    }
+}
