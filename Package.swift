@@ -57,7 +57,7 @@ let package = Package(
             swiftSettings: settings),
         .executableTarget(
             name: "Coordinator",
-            dependencies: ["Digest", "Inference", "Rendering", "Shared", argumentParser, systemPackage],
+            dependencies: ["CCrypto", "Digest", "Inference", "Rendering", "Shared", argumentParser, systemPackage],
             swiftSettings: settings),
         .executableTarget(
             name: "Worker",
@@ -77,6 +77,9 @@ let package = Package(
         .testTarget(name: "SharedTests", dependencies: ["Shared", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "RenderingTests", dependencies: ["Digest", "Rendering", systemPackage], exclude: ["Fixtures"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "CoordinatorTests", dependencies: ["Coordinator", "Digest", "Shared", "TestSupport", systemPackage],
             swiftSettings: settings),
         .testTarget(name: "PipelineTests", dependencies: ["Coordinator", "Shared", "TestSupport"], swiftSettings: settings),
     ],

@@ -1,0 +1,55 @@
+private import FoundationEssentials
+private import Glibc
+package import SystemPackage
+
+/// `quire-model.json`: where a model directory's files came from and what they hold.
+package struct ModelManifest: Codable, Sendable, Equatable {
+    package struct File: Codable, Sendable, Equatable {
+        package var name: String
+        package var size: Int64
+        /// 64 hexadecimal digits.
+        package var sha256: String
+    }
+
+    package static let fileName = "quire-model.json"
+
+    package var endpoint: String
+    package var repository: String
+    package var revision: String
+    package var files: [File]
+
+    /// Reads a directory's manifest; nil where there is none.
+    ///
+    /// - Throws: `unusableFile`.
+    package static func read(_ directory: FilePath) throws(ModelStoreError) -> ModelManifest? {
+        let path = directory.appending(fileName)
+        guard path.withPlatformString({ access($0, F_OK) }) == 0 else { return nil }
+        do {
+            let manifest = try JSONDecoder().decode(
+                ModelManifest.self, from: Data(contentsOf: URL(filePath: path.string)))
+            if let odd = manifest.files.first(where: { $0.name.isEmpty || $0.name.contains("/") || $0.name == ".." }) {
+                throw ModelStoreError.unusableFile(
+                    path, reason: "it names \(odd.name.debugDescription), which is no file name")
+            }
+            return manifest
+        } catch let error as ModelStoreError {
+            throw error
+        } catch {
+            throw .unusableFile(path, reason: "it is not a list of a model's files: \(error)")
+        }
+    }
+
+    /// Writes the manifest, replacing an older one at once.
+    ///
+    /// - Throws: `unusableFile`.
+    package func write(to directory: FilePath) throws(ModelStoreError) {
+        let path = directory.appending(Self.fileName)
+        do {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            try (encoder.encode(self) + Data("\n".utf8)).write(to: URL(filePath: path.string), options: .atomic)
+        } catch {
+            throw .unusableFile(path, reason: "it cannot be written: \(error)")
+        }
+    }
+}

@@ -1,0 +1,165 @@
+internal import Dispatch
+private import Glibc
+internal import Shared
+package import SystemPackage
+
+/// Fetches a model's files into a directory and checks every byte.
+package struct ModelPuller: Sendable {
+    private let fetcher: FileFetcher
+    private let repository: ModelRepository
+    private let directory: FilePath
+    private let progress: PullProgress
+
+    /// The token is sent only to the repository's endpoint.
+    ///
+    /// `firstPause` is the time in seconds before a second attempt, doubled each time; `window` the most bytes that are
+    /// asked for in one request.
+    package init(
+        repository: ModelRepository, directory: FilePath, token: String?, output: PullProgress.Output,
+        firstPause: Double = 1, window: Int64 = 128 << 20
+    ) {
+        progress = PullProgress(output)
+        var patience = FileFetcher.Patience()
+        patience.firstPause = firstPause
+        fetcher = FileFetcher(
+            client: HTTPClient(userAgent: "quire/\(QuireVersion.current)"), repository: repository, token: token,
+            progress: progress, patience: patience, window: window)
+        self.repository = repository
+        self.directory = directory
+    }
+
+    /// Fetches what is missing; files that are there and right are left alone.
+    ///
+    /// - Returns: The manifest, which lies beside the files too.
+    @discardableResult
+    package func pull() async throws(ModelStoreError) -> ModelManifest {
+        progress.note(
+            "\(repository.name) (\(repository.revision)) from \(repository.endpoint) to \(directory.displayText)")
+        let files = try await fetcher.listing()
+        try makeDirectory()
+        var manifest = ModelManifest(
+            endpoint: repository.endpoint, repository: repository.name, revision: repository.revision, files: [])
+        var missing: [RemoteFile] = []
+        for file in files {
+            if let digest = try await present(file) {
+                progress.note("\(file.name): already there, \(ByteCount.text(file.size))")
+                manifest.add(file, digest)
+            } else {
+                missing.append(file)
+            }
+        }
+        try checkSpace(for: missing)
+        for file in missing { manifest.add(file, try await fetch(file)) }
+        try manifest.write(to: directory)
+        return manifest
+    }
+
+    /// The digest of a file that needs no fetching; nil for any other.
+    private func present(_ file: RemoteFile) async throws(ModelStoreError) -> ContentDigest? {
+        let path = directory.appending(file.name)
+        guard Self.size(of: path) == file.size else { return nil }
+        let digest = try await Self.digest(of: path, as: file)
+        return digest.matching(file.digest) == file.digest.hex ? digest : nil
+    }
+
+    private func fetch(_ file: RemoteFile) async throws(ModelStoreError) -> ContentDigest {
+        removeOlderParts(of: file)
+        let part = try PartFile(for: file, in: directory, progress: progress)
+        if part.length > 0 {
+            progress.note("\(file.name): going on after \(ByteCount.text(part.length)) of \(ByteCount.text(file.size))")
+        }
+        progress.begin(file.name, size: file.size, start: part.length)
+        try await fetcher.fill(part, from: file.name)
+        let digest = try await Self.digest(of: part.path, as: file)
+        let found = digest.matching(file.digest)
+        guard found == file.digest.hex else {
+            part.discard()
+            throw .wrongDigest(
+                file: file.name, url: repository.fileURL(file.name), expected: file.digest.hex, found: found)
+        }
+        try part.finish(as: directory.appending(file.name))
+        progress.note("\(file.name): \(ByteCount.text(file.size)), checked")
+        return digest
+    }
+
+    /// What has arrived of other revisions of a file is of no use any more.
+    private func removeOlderParts(of file: RemoteFile) {
+        guard let folder = directory.withPlatformString({ opendir($0) }) else { return }
+        defer { closedir(folder) }
+        let own = "\(file.name).\(file.digest.hex.prefix(12)).part"
+        while let entry = readdir(folder) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
+                tuple.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            let digits = name.dropFirst(file.name.utf8.count + 1).dropLast(5)
+            guard name != own, name.hasPrefix("\(file.name)."), name.hasSuffix(".part"), digits.utf8.count == 12,
+                digits.allSatisfy(\.isHexDigit)
+            else { continue }
+            _ = directory.appending(name).withPlatformString { unlink($0) }
+        }
+    }
+
+    private func checkSpace(for files: [RemoteFile]) throws(ModelStoreError) {
+        let needed = files.reduce(Int64(0)) { sum, file in
+            let part = directory.appending("\(file.name).\(file.digest.hex.prefix(12)).part")
+            return sum + max(0, file.size - (Self.size(of: part) ?? 0))
+        }
+        guard needed > 0, let free = DiskSpace.free(at: directory) else { return }
+        // A disk that is filled to the last byte troubles every other program.
+        guard free > needed + 64 << 20 else { throw .noSpace(directory, needed: needed + 64 << 20, free: free) }
+    }
+
+    private func makeDirectory() throws(ModelStoreError) {
+        var path = FilePath(root: directory.root)
+        for component in directory.components {
+            path.append(component)
+            guard path.withPlatformString({ mkdir($0, 0o755) }) != 0, errno != EEXIST else { continue }
+            let reason = Errno(rawValue: errno)
+            guard path.withPlatformString({ access($0, F_OK) }) != 0 else { continue }
+            throw .unusableFile(path, reason: "it cannot be made: \(reason). Choose another place by --out DIR")
+        }
+    }
+
+    private static func size(of path: FilePath) -> Int64? {
+        var status = stat()
+        guard path.withPlatformString({ stat($0, &status) }) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            return nil
+        }
+        return Int64(status.st_size)
+    }
+
+    /// Reads a file away from the cooperative threads: it may have gigabytes.
+    private static func digest(of path: FilePath, as file: RemoteFile) async throws(ModelStoreError) -> ContentDigest {
+        let wantsGitBlob = if case .gitBlob = file.digest { true } else { false }
+        let result: Result<ContentDigest, ModelStoreError> = await withCheckedContinuation { continuation in
+            DispatchQueue(label: "quire.model-digest").async {
+                continuation.resume(
+                    returning: Result { () throws(ModelStoreError) in
+                        try ContentDigest(contentsOf: path, gitBlob: wantsGitBlob)
+                    })
+            }
+        }
+        return try result.get()
+    }
+}
+
+extension ModelManifest {
+    fileprivate mutating func add(_ file: RemoteFile, _ digest: ContentDigest) {
+        files.append(File(name: file.name, size: digest.size, sha256: digest.sha256))
+    }
+}
+
+/// The room on the file system of a directory.
+package enum DiskSpace {
+    /// Free bytes for this user; nil where nobody says.
+    package static func free(at directory: FilePath) -> Int64? {
+        var path = directory
+        var status = statvfs()
+        // A directory that is still to be made lies on the file system of the one above it.
+        while path.withPlatformString({ statvfs($0, &status) }) != 0 {
+            guard errno == ENOENT, path.removeLastComponent() else { return nil }
+        }
+        return Int64(
+            clamping: UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize)).partialValue)
+    }
+}
