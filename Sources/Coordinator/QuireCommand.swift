@@ -40,7 +40,7 @@ package struct QuireCommand: AsyncParsableCommand {
         version: QuireVersion.current,
         groupedSubcommands: [
             CommandGroup(name: "The whole job", subcommands: [RunCommand.self]),
-            CommandGroup(name: "In steps", subcommands: [SubmitCommand.self]),
+            CommandGroup(name: "In steps", subcommands: [SubmitCommand.self, StatusCommand.self, ExportCommand.self]),
             CommandGroup(
                 name: "Steering",
                 subcommands: [RetryCommand.self, PauseCommand.self, ResumeCommand.self, CancelCommand.self]),

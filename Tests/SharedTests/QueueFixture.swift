@@ -85,7 +85,8 @@ struct QueueFixture {
         while let lease = try await claim(worker) {
             let pages = lease.pages.filter { !lease.recordedElsewhere.contains($0) }
             _ = try await queue.record(
-                pages.map { Self.done($0, text) }, alreadyRecorded: lease.recordedElsewhere, lease: lease, worker: worker)
+                pages.map { Self.done($0, text) }, alreadyRecorded: lease.recordedElsewhere, lease: lease,
+                worker: worker)
         }
     }
 

@@ -80,7 +80,8 @@ package final class RunningProgram: Sendable {
 
     /// Starts a program and waits for its end.
     package static func run(
-        _ program: FilePath, _ arguments: [String] = [], environment: [String: String?] = [:], within seconds: Double = 120
+        _ program: FilePath, _ arguments: [String] = [], environment: [String: String?] = [:],
+        within seconds: Double = 120
     ) async throws -> ProgramOutcome {
         let running = try RunningProgram(program, arguments, environment: environment)
         return await running.outcome(within: seconds)

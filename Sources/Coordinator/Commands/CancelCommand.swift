@@ -20,7 +20,7 @@ package struct CancelCommand: AsyncParsableCommand {
 
     package func run() async throws {
         try await Sessions.with(try Settings()) { session in
-            let batch = try await BatchLookup.find(batch, in: session.queue)
+            let batch = try await BatchLookup.batch(named: batch, in: session.queue)
             try await session.queue.setState(.cancelled, batch: batch.id)
             Console.line(
                 "Batch \(batch.name) is cancelled. What it has can be exported: quire export \(batch.name) --out DIR")

@@ -19,7 +19,7 @@ package struct PauseCommand: AsyncParsableCommand {
 
     package func run() async throws {
         try await Sessions.with(try Settings()) { session in
-            let batch = try await BatchLookup.find(batch, in: session.queue)
+            let batch = try await BatchLookup.batch(named: batch, in: session.queue)
             guard batch.state != .cancelled else {
                 throw CommandFailure(.usage, "Batch \(batch.name) is cancelled, so nothing of it is handed out.")
             }

@@ -19,7 +19,7 @@ package struct ResumeCommand: AsyncParsableCommand {
 
     package func run() async throws {
         try await Sessions.with(try Settings()) { session in
-            let batch = try await BatchLookup.find(batch, in: session.queue)
+            let batch = try await BatchLookup.batch(named: batch, in: session.queue)
             try await session.queue.setState(.open, batch: batch.id)
             try await session.queue.notifySubmitted()
             Console.line("Batch \(batch.name) is open. To follow it: quire status \(batch.name) --watch")

@@ -55,7 +55,7 @@ package struct RetryCommand: AsyncParsableCommand {
     package func run() async throws {
         try await Sessions.with(try Settings()) { session in
             let queue = session.queue
-            let batch = try await BatchLookup.find(batch, in: queue)
+            let batch = try await BatchLookup.batch(named: batch, in: queue)
             let count = try await queue.retry(
                 try await selection(in: batch, queue), batch: batch.id,
                 override: mode == nil && prompt == nil ? nil : PipelineOverride(mode: mode?.name, prompt: prompt))
@@ -63,7 +63,7 @@ package struct RetryCommand: AsyncParsableCommand {
                 return Console.line("Batch \(batch.name) has no such page that is not queued already.")
             }
             try await queue.notifySubmitted()
-            Console.line("\(Amount.pages(count)) of batch \(batch.name) queued again.")
+            Console.line("\(NumberText.count(count, "page")) of batch \(batch.name) queued again.")
         }
     }
 

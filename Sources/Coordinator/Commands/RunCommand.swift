@@ -54,7 +54,7 @@ package struct RunCommand: AsyncParsableCommand {
         // From here on an interruption ends the run in order.
         let stop = StopSignal()
         let status = try await Sessions.with(settings, migrating: true) { session in
-            try await LocalRun(plan: plan, session: session, stop: stop, display: ProgressLine()).run()
+            try await LocalRun(plan: plan, session: session, stop: stop, display: ProgressDisplay()).run()
         }
         if status != .success { throw ExitCode(status.rawValue) }
     }

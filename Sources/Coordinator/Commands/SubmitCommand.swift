@@ -36,14 +36,19 @@ package struct SubmitCommand: AsyncParsableCommand {
         let (_, pipeline) = try await pipeline.resolve(settings)
         let order = SubmissionOrder(
             sources: sources, paths: paths, pipeline: pipeline, renderer: try PageRenderer.besideThisProgram())
-        let isWhole = try await Sessions.with(settings) { session in
-            let outcome = try await order.carryOut(queue: session.queue, display: ProgressLine())
-            let summary = try await SubmissionSummary(outcome, paths: paths, queue: session.queue)
-            for line in summary.lines { Console.line(line) }
-            Console.line("To follow it: quire status \(outcome.batch.name) --watch")
-            return summary.unreadable.isEmpty
+        let wasInterrupted = try await Interruption.watching {
+            try await Sessions.with(settings) { session in
+                let outcome = try await order.carryOut(queue: session.queue, display: ProgressDisplay())
+                let summary = try await SubmissionSummary(outcome, paths: paths, queue: session.queue)
+                for line in summary.lines { Console.line(line) }
+                Console.line("To follow it: quire status \(OneLine.text(outcome.batch.name)) --watch")
+                if !summary.unreadable.isEmpty { throw ExitCode(ExitStatus.partial.rawValue) }
+            }
         }
-        if !isWhole { throw ExitCode(ExitStatus.partial.rawValue) }
+        if wasInterrupted {
+            throw CommandFailure(
+                .interrupted, "Interrupted while the files were looked into. The same command goes on where this one stopped.")
+        }
     }
 }
 

@@ -45,6 +45,7 @@ struct DocumentExport {
         }
         var next = 1
         while next <= pageCount {
+            try Task.checkCancellation()
             let settled = try await queue.pages(document: documentID, from: next, limit: Self.stride)
             for page in settled where page.page >= next && page.page <= pageCount {
                 while next < page.page {

@@ -9,7 +9,7 @@ struct LocalRun: Sendable {
     let plan: Plan
     let session: DatabaseSession
     let stop: StopSignal
-    let display: ProgressLine
+    let display: ProgressDisplay
 
     private var queue: PageQueue { session.queue }
 
@@ -38,7 +38,7 @@ struct LocalRun: Sendable {
             throw CommandFailure(
                 failure.status,
                 """
-                \(failure.description) \(Amount.pages(pending)) to go: the same command goes on. For what there is: \
+                \(failure.description) \(NumberText.count(pending, "page")) to go: the same command goes on. For what there is: \
                 quire export \(batch.name) --out DIR
                 """)
         }
@@ -51,7 +51,7 @@ struct LocalRun: Sendable {
                 try await plan.order.carryOut(queue: queue, display: display)
             }
         } catch is CancellationError {
-            display.clear()
+            display.finish()
             throw CommandFailure(
                 .interrupted,
                 "Interrupted while the files were looked into. The same command goes on where this one stopped.")
@@ -84,7 +84,7 @@ struct LocalRun: Sendable {
         await leave(&workers, isDone: recognition.failure == nil)
         status = try await self.status(of: batch)
         recognition.pages = status.settledPages - settledBefore
-        display.clear()
+        display.finish()
         return recognition
     }
 
@@ -102,7 +102,7 @@ struct LocalRun: Sendable {
                 lastUpkeep = .now
                 try await queue.maintain()
                 status = try await self.status(of: batch)
-                display.show(status.progressText)
+                display.show(ProgressLine(status))
                 if status.isFinished { return nil }
                 guard status.state == .open else {
                     return CommandFailure(
@@ -171,15 +171,14 @@ struct LocalRun: Sendable {
 
     private func finish(_ submission: SubmissionOrder.Outcome, _ recognition: Recognition) async throws -> ExitStatus {
         let batch = submission.batch
-        display.show("Writing results")
-        let report = try await Exporter(queue: queue, batch: batch, directory: plan.output).export { report in
-            display.show("Writing results: \(Amount.documents(report.written + report.unchanged))")
+                let report = try await Exporter(queue: queue, batch: batch, directory: plan.output).export { report in
+            display.show(["\(NumberText.count(report.written + report.unchanged, "document")) exported"])
         }
         let truths = try await TruthComparison(queue: queue, batch: batch, roots: plan.roots).rows()
         let summary = RunSummary(
             status: try await status(of: batch), export: report, output: plan.output,
             recognised: (recognition.pages, recognition.seconds), truths: truths)
-        display.clear()
+        display.finish()
         for line in summary.lines { Console.line(line) }
         return summary.exitStatus
     }
@@ -188,7 +187,4 @@ struct LocalRun: Sendable {
 extension BatchStatus {
     /// Pages that need no more work.
     var settledPages: Int { pages.total - pages.pending }
-
-    /// Progress in one line.
-    var progressText: String { "\(settledPages) of \(Amount.pages(pages.total))" }
 }

@@ -16,17 +16,19 @@ struct SubmissionOrder {
     }
 
     /// Submits, and shows how far it is.
-    func carryOut(queue: PageQueue, display: ProgressLine) async throws -> Outcome {
+    func carryOut(queue: PageQueue, display: ProgressDisplay) async throws -> Outcome {
         let (batch, isNew) = try await queue.openBatch(
             name: sources.name, source: paths.source, pipeline: pipeline, priority: sources.priority)
         let submission = Submission(
             queue: queue, batch: batch, root: paths.root, source: DocumentSource(renderer: renderer),
             rescans: sources.rescan)
         let report = try await submission.add(paths.paths) { report in
-            display.show(
-                "Looking into files: \(report.scanned) done, \(Amount.pages(report.counts.pagesQueued)) to recognise")
+            display.show([
+                "\(NumberText.count(report.scanned, "file")) looked into, "
+                    + "\(NumberText.count(report.counts.pagesQueued, "page")) to recognise"
+            ])
         }
-        display.clear()
+        display.finish()
         return Outcome(batch: batch, isNew: isNew, report: report)
     }
 }

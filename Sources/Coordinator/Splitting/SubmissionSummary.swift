@@ -25,12 +25,12 @@ package struct SubmissionSummary: Sendable {
     package var lines: [String] {
         var lines = ["Batch \(batch.name), number \(batch.id):"]
         let documents = counts.added + counts.changed - counts.unreadable - counts.ignored
-        var parts = ["\(Amount.pages(counts.pagesQueued)) to recognise"]
+        var parts = ["\(NumberText.count(counts.pagesQueued, "page")) to recognise"]
         if counts.pagesAlreadyRecorded > 0 { parts.append("\(counts.pagesAlreadyRecorded) recognised before") }
         if counts.duplicates > 0 { parts.append("\(counts.duplicates) of them with the content of another") }
         if counts.changed > 0 { parts.append("\(counts.changed) changed") }
-        lines.append("  \(Amount.documents(documents)) new or changed: \(parts.joined(separator: ", "))")
-        if counts.unchanged > 0 { lines.append("  \(Amount.documents(counts.unchanged)) unchanged") }
+        lines.append("  \(NumberText.count(documents, "document")) new or changed: \(parts.joined(separator: ", "))")
+        if counts.unchanged > 0 { lines.append("  \(NumberText.count(counts.unchanged, "document")) unchanged") }
         lines += Self.list("cannot be read", unreadable) + Self.list("of other kinds", ignored)
         return lines
     }
@@ -38,7 +38,7 @@ package struct SubmissionSummary: Sendable {
     private static func list(_ what: String, _ files: [(path: String, reason: String)]) -> [String] {
         guard !files.isEmpty else { return [] }
         let more = files.count - mostNamed
-        return ["  \(Amount.files(files.count)) \(what):"]
+        return ["  \(NumberText.count(files.count, "file")) \(what):"]
             + files.prefix(mostNamed).map { "    \($0.path): \($0.reason)" }
             + (more > 0 ? ["    and \(more) more; `quire export` lists them all in batch.json"] : [])
     }

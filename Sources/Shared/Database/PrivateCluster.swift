@@ -214,7 +214,8 @@ struct PrivateCluster: Sendable {
             status.st_uid == owner.id, status.st_mode & 0o022 == 0
         else {
             throw .embeddedServer(
-                reason: "\(directory.displayText), where the database's socket should lie, is not a private directory of "
+                reason:
+                    "\(directory.displayText), where the database's socket should lie, is not a private directory of "
                     + "\(owner.name). Remove it.")
         }
     }
