@@ -69,7 +69,9 @@ let package = Package(
 
         .target(name: "TestSupport", dependencies: ["Shared", systemPackage], path: "Tests/TestSupport", swiftSettings: settings),
         .testTarget(name: "InferenceTests", dependencies: ["CKernels", "Digest", "Inference"], swiftSettings: settings),
-        .testTarget(name: "SharedTests", dependencies: ["Shared", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "SharedTests", dependencies: ["Digest", "Migrations", "Shared", "TestSupport", systemPackage],
+            swiftSettings: settings),
         .testTarget(name: "RenderingTests", dependencies: ["Rendering", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "PipelineTests", dependencies: ["Coordinator", "Shared", "TestSupport"], swiftSettings: settings),
     ],
