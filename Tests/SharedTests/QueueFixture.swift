@@ -12,7 +12,12 @@ struct QueueFixture {
     static let model = String(repeating: "ab", count: 32)
 
     init() async throws {
-        connectionString = try await TestPostgres.shared.makeDatabase()
+        self.init(connectionString: try await TestPostgres.shared.makeDatabase())
+    }
+
+    /// Over a database that has the schema.
+    init(connectionString: String) {
+        self.connectionString = connectionString
         database = Database(connectionString: connectionString)
         queue = PageQueue(database: database)
     }

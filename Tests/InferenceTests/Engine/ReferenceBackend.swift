@@ -174,31 +174,35 @@ struct ReferenceBackend: Backend {
         let channels = qkv.columns / 3
         let width = channels / grid.heads
         let n = grid.window ?? grid.side
-        return ReferenceTensor(rows: qkv.rows, columns: channels) { row, column in
+        var out = ReferenceTensor(rows: qkv.rows, columns: channels) { _, _ in 0 }
+        for row in 0..<qkv.rows {
             let (batch, y, x) = (row / (grid.side * grid.side), row / grid.side % grid.side, row % grid.side)
             let (top, left) = (y / n * n, x / n * n)
-            let head = column / width
-            func vector(_ part: Int, _ y: Int, _ x: Int) -> [Double] {
-                let outside = y >= grid.side || x >= grid.side
-                return (0..<width).map { i in
-                    let place = part * channels + head * width + i
-                    return outside ? grid.padding[0, place] : qkv[(batch * grid.side + y) * grid.side + x, place]
+            for head in 0..<grid.heads {
+                func vector(_ part: Int, _ y: Int, _ x: Int) -> [Double] {
+                    let outside = y >= grid.side || x >= grid.side
+                    return (0..<width).map { i in
+                        let place = part * channels + head * width + i
+                        return outside ? grid.padding[0, place] : qkv[(batch * grid.side + y) * grid.side + x, place]
+                    }
                 }
-            }
-            let query = vector(0, y, x)
-            var scores: [Double] = []
-            var values: [[Double]] = []
-            for ky in top..<top + n {
-                for kx in left..<left + n {
-                    let bias =
-                        dot(query, grid.relativeHeight.row(y - ky + n - 1))
-                        + dot(query, grid.relativeWidth.row(x - kx + n - 1))
-                    scores.append(dot(query, vector(1, ky, kx)) / Double(width).squareRoot() + bias)
-                    values.append(vector(2, ky, kx))
+                let query = vector(0, y, x)
+                var scores: [Double] = []
+                var values: [[Double]] = []
+                for ky in top..<top + n {
+                    for kx in left..<left + n {
+                        let bias =
+                            dot(query, grid.relativeHeight.row(y - ky + n - 1))
+                            + dot(query, grid.relativeWidth.row(x - kx + n - 1))
+                        scores.append(dot(query, vector(1, ky, kx)) / Double(width).squareRoot() + bias)
+                        values.append(vector(2, ky, kx))
+                    }
                 }
+                let result = mix(softmax(scores), values)
+                for i in 0..<width { out.values[row * channels + head * width + i] = Float(result[i]) }
             }
-            return mix(softmax(scores), values)[column % width]
         }
+        return out
     }
 
     func rotate(_ x: inout ReferenceTensor, heads: Int, start: Int, theta: Float) {
