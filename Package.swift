@@ -57,7 +57,9 @@ let package = Package(
             swiftSettings: settings),
         .executableTarget(
             name: "Coordinator",
-            dependencies: ["CCrypto", "Digest", "Inference", "Rendering", "Shared", argumentParser, systemPackage],
+            dependencies: [
+                "CCrypto", "CProcess", "Digest", "Inference", "Rendering", "Shared", argumentParser, systemPackage,
+            ],
             swiftSettings: settings),
         .executableTarget(
             name: "Worker",
@@ -70,11 +72,16 @@ let package = Package(
             dependencies: ["COpenBLAS", "Inference", "Parity", argumentParser, systemPackage],
             swiftSettings: settings),
 
-        .target(name: "TestSupport", dependencies: ["Shared", systemPackage], path: "Tests/TestSupport", swiftSettings: settings),
-        .testTarget(
-            name: "InferenceTests", dependencies: ["Bench", "CKernels", "Digest", "Inference", "Parity", systemPackage], exclude: ["Fixtures"],
+        .target(
+            name: "TestSupport", dependencies: ["Shared", systemPackage], path: "Tests/TestSupport",
             swiftSettings: settings),
-        .testTarget(name: "SharedTests", dependencies: ["Shared", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "InferenceTests",
+            dependencies: ["Bench", "CKernels", "Digest", "Inference", "Parity", systemPackage], exclude: ["Fixtures"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "SharedTests", dependencies: ["Digest", "Migrations", "Shared", "TestSupport", systemPackage],
+            swiftSettings: settings),
         .testTarget(
             name: "RenderingTests", dependencies: ["Digest", "Rendering", systemPackage], exclude: ["Fixtures"],
             swiftSettings: settings),
@@ -82,7 +89,8 @@ let package = Package(
             name: "CoordinatorTests",
             dependencies: ["Coordinator", "Digest", "Inference", "Shared", "TestSupport", systemPackage],
             swiftSettings: settings),
-        .testTarget(name: "PipelineTests", dependencies: ["Coordinator", "Shared", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "PipelineTests", dependencies: ["Shared", "TestSupport", systemPackage], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )

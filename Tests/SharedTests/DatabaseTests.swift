@@ -82,7 +82,8 @@ import Testing
 
     @Test func `a server that is not there is told at once, and no password with it`() async throws {
         let addresses = [
-            "postgresql://me:s3cret@127.0.0.1:1/quire", "host=/nonexistent password=s3cret", "postgresql:/me:s3cret@host",
+            "postgresql://me:s3cret@127.0.0.1:1/quire", "host=/nonexistent password=s3cret",
+            "postgresql:/me:s3cret@host",
             "postgresql://me:s3cret/x@127.0.0.1/quire", "postgresql://me:s3cret@127.0.0.1:port/quire", "s3cret",
         ]
         for address in addresses {

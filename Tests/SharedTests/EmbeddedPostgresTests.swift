@@ -92,6 +92,50 @@ import Testing
         #expect(!isRunning(third.serverPID))
     }
 
+    @Test func `a server that falls over under load loses and doubles nothing`() async throws {
+        let home = try TemporaryDirectory(isWatched: true)
+        let first = try await acquire(home.path)
+        let fixture = QueueFixture(connectionString: first.connectionString)
+        _ = try await Migrator(database: fixture.database).migrate()
+        let batch = try await fixture.openBatch()
+        _ = try await fixture.queue.add(
+            (0..<30).map { QueueFixture.document(FilePath("archive/\($0)"), content: "\($0)", pages: 10) }, to: batch)
+        let workers = try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<3 {
+                let queue = fixture.another()
+                let worker = try await fixture.worker("w\(number)", pid: Int32(number))
+                group.addTask {
+                    while let lease = try await fixture.claim(worker, on: queue) {
+                        for page in lease.pages {
+                            let receipt = try await queue.record(
+                                [QueueFixture.done(page)], lease: lease, worker: worker)
+                            let rest = page < lease.pages.upperBound ? page + 1...lease.pages.upperBound : nil
+                            #expect(receipt == .accepted(remaining: rest))
+                        }
+                    }
+                }
+            }
+            var server = first
+            var users = [first]
+            for goal in [40, 120, 200] {
+                while try await fixture.number("SELECT count(*) FROM quire.page") < goal {
+                    try await Task.sleep(for: .milliseconds(10))
+                }
+                kill(server.serverPID, SIGQUIT)
+                server = try await acquire(home.path)
+                users.append(server)
+            }
+            try await group.waitForAll()
+            return users
+        }
+        #expect(Set(workers.map(\.serverPID)).count == 4)
+        let status = try await fixture.status(batch)
+        #expect(status.pages.done == 300 && status.documents.complete == 30)
+        #expect(try await fixture.number("SELECT count(DISTINCT token) FROM quire.page") == 30)
+        #expect(try await fixture.number("SELECT count(*) FROM quire.attempt WHERE outcome = 'done'") == 30)
+        for user in workers { await user.release() }
+    }
+
     @Test func `a cluster of another version is left alone, with a sentence`() async throws {
         let home = try TemporaryDirectory(isWatched: true)
         let first = try await acquire(home.path)

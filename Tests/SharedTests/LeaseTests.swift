@@ -166,7 +166,8 @@ import Testing
         try await fixture.database.query("UPDATE quire.batch SET weight = 9 WHERE id = $1", [.int(high)])
         for (batch, name) in [(low, "low"), (high, "high"), (light, "light")] {
             _ = try await fixture.queue.add(
-                (0..<200).map { Fixture.document(FilePath("\(name)/\($0)"), content: "\(name)\($0)", pages: 1) }, to: batch)
+                (0..<200).map { Fixture.document(FilePath("\(name)/\($0)"), content: "\(name)\($0)", pages: 1) },
+                to: batch)
         }
         var claims: [Int64: Int] = [:]
         for _ in 0..<100 { claims[try #require(try await fixture.claim(worker)).batchID, default: 0] += 1 }

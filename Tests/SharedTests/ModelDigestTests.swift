@@ -32,7 +32,8 @@ import Testing
     }
 
     @Test func `a model in shards counts those that its index names`() async throws {
-        let index = #"{"metadata": {}, "weight_map": {"a": "m-1.safetensors", "b": "m-2.safetensors", "c": "m-1.safetensors"}}"#
+        let index =
+            #"{"metadata": {}, "weight_map": {"a": "m-1.safetensors", "b": "m-2.safetensors", "c": "m-1.safetensors"}}"#
         let contents = [
             "config.json": "{}", "tokenizer.json": "[]", "model.safetensors.index.json": index, "m-1.safetensors": "1",
             "m-2.safetensors": "2",

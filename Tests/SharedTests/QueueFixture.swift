@@ -12,7 +12,12 @@ struct QueueFixture {
     static let model = String(repeating: "ab", count: 32)
 
     init() async throws {
-        connectionString = try await TestPostgres.shared.makeDatabase()
+        self.init(connectionString: try await TestPostgres.shared.makeDatabase())
+    }
+
+    /// Over a database that has the schema.
+    init(connectionString: String) {
+        self.connectionString = connectionString
         database = Database(connectionString: connectionString)
         queue = PageQueue(database: database)
     }
@@ -85,7 +90,8 @@ struct QueueFixture {
         while let lease = try await claim(worker) {
             let pages = lease.pages.filter { !lease.recordedElsewhere.contains($0) }
             _ = try await queue.record(
-                pages.map { Self.done($0, text) }, alreadyRecorded: lease.recordedElsewhere, lease: lease, worker: worker)
+                pages.map { Self.done($0, text) }, alreadyRecorded: lease.recordedElsewhere, lease: lease,
+                worker: worker)
         }
     }
 

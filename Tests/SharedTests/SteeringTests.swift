@@ -84,7 +84,8 @@ import Testing
         let (fixture, batch, worker) = try await prepared(pages: 4)
         let lease = try #require(try await fixture.claim(worker))
         let outcomes = [
-            Fixture.done(1), Fixture.failed(2, isPermanent: true), Fixture.failed(3, isPermanent: true), Fixture.blank(4),
+            Fixture.done(1), Fixture.failed(2, isPermanent: true), Fixture.failed(3, isPermanent: true),
+            Fixture.blank(4),
         ]
         _ = try await fixture.queue.record(outcomes, lease: lease, worker: worker)
         #expect(try await fixture.status(batch).documents.withFailures == 1)

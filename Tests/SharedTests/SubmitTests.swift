@@ -86,7 +86,8 @@ import Testing
         let counts = try await fixture.queue.add(
             [Fixture.document("archive/a.pdf", content: "a", pages: 0)], to: batch)
         #expect(counts.unreadable == 1)
-        #expect(try await fixture.queue.problems(batch: batch, limit: 9).map(\.reason) == ["The document has no pages."])
+        #expect(
+            try await fixture.queue.problems(batch: batch, limit: 9).map(\.reason) == ["The document has no pages."])
     }
 
     @Test func `a changed file takes its old content out of the batch with all its counts`() async throws {
@@ -205,7 +206,8 @@ import Testing
             ], to: batch)
         let lease = try #require(try await fixture.claim(worker))
         #expect(lease.file.path.bytes == path.bytes)
-        #expect(try await fixture.queue.knownFiles(batch: batch).keys.contains(SourceLocation(root: "home", path: path)))
+        #expect(
+            try await fixture.queue.knownFiles(batch: batch).keys.contains(SourceLocation(root: "home", path: path)))
         let shown = try await fixture.queue.problems(batch: batch, limit: 9).map(\.path)
         #expect(shown == ["\\xff"])
         #expect(path.displayText == "archive/M\\xfcller\\x0a.pdf")

@@ -31,6 +31,17 @@ package final class RunningProgram: Sendable {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        // Dispatch's threads, which may run this, block signals; a child would inherit that.
+        var none = sigset_t()
+        var all = sigset_t()
+        sigemptyset(&none)
+        sigfillset(&all)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setsigdefault(&attributes, &all)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
         let flags = O_WRONLY | O_CREAT | O_TRUNC
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, files.path.appending("output").string, flags, 0o600)
@@ -39,7 +50,7 @@ package final class RunningProgram: Sendable {
         let envp = Self.environment(adding: environment).map { strdup($0) } + [nil]
         defer { (argv + envp).forEach { free($0) } }
         var pid: pid_t = -1
-        let error = posix_spawnp(&pid, program.string, &actions, nil, argv, envp)
+        let error = posix_spawnp(&pid, program.string, &actions, &attributes, argv, envp)
         guard error == 0 else { throw Errno(rawValue: error) }
         self.pid = pid
         let child = pid
@@ -80,7 +91,8 @@ package final class RunningProgram: Sendable {
 
     /// Starts a program and waits for its end.
     package static func run(
-        _ program: FilePath, _ arguments: [String] = [], environment: [String: String?] = [:], within seconds: Double = 120
+        _ program: FilePath, _ arguments: [String] = [], environment: [String: String?] = [:],
+        within seconds: Double = 120
     ) async throws -> ProgramOutcome {
         let running = try RunningProgram(program, arguments, environment: environment)
         return await running.outcome(within: seconds)

@@ -90,6 +90,7 @@ package struct Submission: Sendable {
             }
             for _ in 0..<Self.width { start() }
             while let file = try await group.next() {
+                try Task.checkCancellation()
                 start()
                 found.append(file)
                 report.scanned += 1

@@ -108,6 +108,12 @@ package struct GatedMLP<Weight> {
     package let gate: Weight
     package let up: Weight
     package let down: Weight
+
+    package init(gate: Weight, up: Weight, down: Weight) {
+        self.gate = gate
+        self.up = up
+        self.down = down
+    }
 }
 
 /// How SAM attends over `batches` grids of `side` x `side` positions.
@@ -122,4 +128,17 @@ package struct GridAttention<Tensor> {
     /// `[2 * n - 1, c / heads]`, n being the window's or the grid's side; row `q - k + n - 1` for the offset q - k.
     package let relativeHeight: Tensor
     package let relativeWidth: Tensor
+
+    package init(
+        batches: Int, side: Int, heads: Int, window: Int?, padding: Tensor, relativeHeight: Tensor,
+        relativeWidth: Tensor
+    ) {
+        self.batches = batches
+        self.side = side
+        self.heads = heads
+        self.window = window
+        self.padding = padding
+        self.relativeHeight = relativeHeight
+        self.relativeWidth = relativeWidth
+    }
 }

@@ -17,7 +17,8 @@ package struct CPUBackend: Backend, Sendable {
         self.init(threads: threads, kernels: Kernels.best)
     }
 
-    init(threads: Int, kernels: Kernels) {
+    /// The same with the kernels of one instruction set.
+    package init(threads: Int, kernels: Kernels) {
         precondition(threads > 0, "at least one thread computes")
         pool = WorkerPool(threads: threads)
         self.kernels = kernels

@@ -23,6 +23,16 @@ package final class Checkpoint: Sendable {
             self.range = range
         }
 
+        /// A tensor with elements of its own, for weights that come from no file.
+        ///
+        /// `bytes` are the elements, row-major and little-endian.
+        package init(name: String, type: ElementType, shape: [Int], bytes: [UInt8]) {
+            precondition(bytes.count == shape.reduce(type.size, *), "a tensor has as many bytes as its shape says")
+            self.init(
+                name: name, type: type, shape: shape, file: "memory", region: OwnedBytes(bytes),
+                range: 0..<bytes.count)
+        }
+
         package var count: Int { shape.reduce(1, *) }
 
         /// Lends the elements' bytes, which need not be aligned.
@@ -79,7 +89,17 @@ package final class Checkpoint: Sendable {
 
 /// Memory that holds weights.
 protocol WeightRegion: AnyObject, Sendable {
-    func withBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R
+    func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R
 }
 
 extension MappedFile: WeightRegion {}
+
+private final class OwnedBytes: WeightRegion {
+    private let bytes: [UInt8]
+
+    init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+    func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
+        bytes.withUnsafeBytes(body)
+    }
+}

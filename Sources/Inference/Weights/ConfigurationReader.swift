@@ -18,6 +18,7 @@ struct ConfigurationReader {
         checkFeatures(text)
         guard problems.isEmpty else { return result }
         checkSizes(result)
+        guard problems.isEmpty else { return result }
         checkProjector(document["projector_config"] ?? .null, result)
         return result
     }

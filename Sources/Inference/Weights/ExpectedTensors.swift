@@ -2,6 +2,11 @@
 package struct ExpectedTensor: Sendable, Equatable {
     package let name: String
     package let shape: [Int]
+
+    package init(name: String, shape: [Int]) {
+        self.name = name
+        self.shape = shape
+    }
 }
 
 extension ModelConfiguration {

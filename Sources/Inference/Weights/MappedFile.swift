@@ -40,8 +40,8 @@ package final class MappedFile: @unchecked Sendable {
     package var count: Int { region.count }
 
     /// Lends the bytes.
-    package func withBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
-        try body(region)
+    package func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
+        body(region)
     }
 
     /// A copy of all bytes, for small files.

@@ -73,7 +73,7 @@ private final class AnonymousRegion: WeightRegion, @unchecked Sendable {
         body(base.assumingMemoryBound(to: UInt16.self))
     }
 
-    func withBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
-        try body(UnsafeRawBufferPointer(region))
+    func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
+        body(UnsafeRawBufferPointer(region))
     }
 }

@@ -1,6 +1,6 @@
 /// Keys of PostgreSQL's advisory locks, all held to the end of a transaction.
 enum AdvisoryLock {
-    /// Changing the schema. The first four bytes of all keys spell `quir`.
+    /// Changing the schema; the first four bytes of all keys spell `quir`.
     static let migration: Int64 = 0x7175_6972_0000_0001
     /// Opening batches, so that names are given out one at a time.
     static let batches: Int64 = 0x7175_6972_0000_0002

@@ -4,7 +4,9 @@ private import CLibPQ
     private import Glibc
 #endif
 
-/// An open libpq connection. All calls block; only `Database` has one, on its own queue.
+/// An open libpq connection.
+///
+/// All calls block; only `Database` has one, on its own queue.
 final class Connection {
     private let handle: OpaquePointer
 
@@ -13,7 +15,8 @@ final class Connection {
         try ConnectionString.validate(connectionString)
         // Later keywords win: what the string says about these stands.
         var keywords = [
-            "fallback_application_name", "client_encoding", "keepalives_idle", "keepalives_interval", "tcp_user_timeout",
+            "fallback_application_name", "client_encoding", "keepalives_idle", "keepalives_interval",
+            "tcp_user_timeout",
         ]
         var values = ["quire", "UTF8", "30", "10", "60000"]
         if getenv("PGCONNECT_TIMEOUT") == nil {

@@ -12,7 +12,8 @@ enum ConnectionString {
         }
         defer { PQconninfoFree(options) }
         guard let port = value(of: "port", in: options) else { return }
-        guard port.split(separator: ",", omittingEmptySubsequences: false).allSatisfy({ $0.isEmpty || UInt16($0) != nil })
+        guard
+            port.split(separator: ",", omittingEmptySubsequences: false).allSatisfy({ $0.isEmpty || UInt16($0) != nil })
         else {
             throw .badSettings(
                 reason: "The port in DATABASE_URL is no number from 1 to 65535. If the password holds `/`, `@`, `:` or "

@@ -1,4 +1,6 @@
-/// What went wrong with the database or the job tables. Messages hold no credentials.
+/// What went wrong with the database or the job tables.
+///
+/// Messages hold no credentials.
 package enum DatabaseError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The server cannot be reached, or the connection broke and did not come back in time.
     case connectionLost(reason: String)

@@ -83,6 +83,10 @@ struct PrivateCluster: Sendable {
         _ = try? serverCommand(
             installation.directory.appending("pg_ctl"),
             ["-D", "data", "-m", "fast", "-w", "-t", String(Self.startSeconds), "stop"])
+        // pg_ctl waits for the server's lock file to go, which is a moment before the server itself does.
+        for _ in 0..<500 where ServerProcesses.isServer(pid, of: data) { usleep(20_000) }
+        // Empty now; it may lie outside of `home`.
+        if let file = PostmasterFile(text: text) { rmdir(file.socketDirectory) }
     }
 
     /// The server's own account of itself once it is ready; nil where none runs.
@@ -214,7 +218,8 @@ struct PrivateCluster: Sendable {
             status.st_uid == owner.id, status.st_mode & 0o022 == 0
         else {
             throw .embeddedServer(
-                reason: "\(directory.displayText), where the database's socket should lie, is not a private directory of "
+                reason:
+                    "\(directory.displayText), where the database's socket should lie, is not a private directory of "
                     + "\(owner.name). Remove it.")
         }
     }

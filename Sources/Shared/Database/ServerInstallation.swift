@@ -37,7 +37,8 @@ struct ServerInstallation: Sendable {
         var candidates: [(directory: FilePath, version: Int?)] = []
         for pattern in ["/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin"] {
             candidates += glob(pattern).map { directory in
-                let digits = pattern.hasPrefix("/usr/lib")
+                let digits =
+                    pattern.hasPrefix("/usr/lib")
                     ? directory.removingLastComponent().lastComponent?.string : nil
                 return (directory, digits.flatMap { Int($0) })
             }

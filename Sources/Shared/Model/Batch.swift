@@ -1,4 +1,6 @@
-/// Stored in `batch.state`. Whether a batch is finished is not a state: it follows from its pages.
+/// Whether a batch is worked on; stored in `batch.state`.
+///
+/// Whether a batch is finished is not a state: it follows from its pages.
 package enum BatchState: String, Sendable, Codable, CaseIterable {
     case open
     case paused

@@ -1,6 +1,8 @@
 package import Digest
 
-/// A claimed range of contiguous pages of one document. Whoever holds the current token may record results.
+/// A claimed range of contiguous pages of one document.
+///
+/// Whoever holds the current token may record results.
 package struct Lease: Sendable {
     package var batchID: Int64
     package var jobID: Int64

@@ -1,4 +1,6 @@
-/// Stored in `page.state`: how a page ended. A page without a row is still to be done.
+/// How a page ended; stored in `page.state`.
+///
+/// A page without a row is still to be done.
 package enum PageState: String, Sendable, Codable, CaseIterable {
     case done
     /// Nothing is printed on it; it was not recognised.

@@ -1,4 +1,6 @@
-/// Everything besides a page's own pixels that decides its result. Results are shared by all batches of one pipeline.
+/// Everything besides a page's own pixels that decides its result.
+///
+/// Results are shared by all batches of one pipeline.
 package struct Pipeline: Sendable, Hashable, Codable {
     /// SHA-256 of the model's files, see `ModelDigest`.
     package var modelDigest: String

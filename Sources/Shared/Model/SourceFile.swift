@@ -1,7 +1,9 @@
 package import Digest
 package import SystemPackage
 
-/// Where a file lies: a named root, which each machine maps to its own mount, and a path below it. Paths are bytes.
+/// Where a file lies: a named root, which each machine maps to its own mount, and a path below it.
+///
+/// Paths are bytes.
 package struct SourceLocation: Sendable, Hashable {
     package var root: String
     /// Relative to the root, in the bytes that the file system has.

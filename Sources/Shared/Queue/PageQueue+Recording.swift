@@ -27,7 +27,8 @@ extension PageQueue {
                 maxAttempts: held.maxAttempts, retrySeconds: held.retrySeconds, jitter: { .random(in: 0.5...1.5) })
             try PageRows(plan.stored, attempt: held.attempt, lease: lease, worker: worker).insert(connection)
             try held.moveOn(
-                plan, handing: outcomes.map(\.page) + alreadyRecorded, from: handed.lowerBound, lease: lease, connection)
+                plan, handing: outcomes.map(\.page) + alreadyRecorded, from: handed.lowerBound, lease: lease, connection
+            )
             try Self.tally(plan, worked: plan.stored.count, lease: lease, connection)
             return .accepted(remaining: plan.remaining)
         }

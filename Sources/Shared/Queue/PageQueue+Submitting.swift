@@ -190,7 +190,8 @@ private struct Submission: Sendable {
         for file in files {
             let id = documentID(of: file, documents)
             if let before = known[file.location] {
-                guard before.kind != file.finding.kind || before.documentID != id || before.reason != file.finding.reason
+                guard
+                    before.kind != file.finding.kind || before.documentID != id || before.reason != file.finding.reason
                 else {
                     counts.unchanged += 1
                     continue

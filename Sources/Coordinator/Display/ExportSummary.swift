@@ -1,0 +1,58 @@
+internal import Shared
+
+/// What an export did, for people.
+package struct ExportSummary: Sendable {
+    package let report: ExportReport
+    /// Problems that are listed one by one; the rest are in `batch.json` and the manifests.
+    package let limit: Int
+
+    package init(_ report: ExportReport, limit: Int = 20) {
+        self.report = report
+        self.limit = limit
+    }
+
+    package var lines: [String] {
+        let documents = report.written + report.unchanged + report.blocked.count
+        var lines = [
+            Self.line(
+                NumberText.count(documents, "document"),
+                [
+                    (report.written, "written"), (report.unchanged, "unchanged"), (report.blocked.count, "left out"),
+                ]),
+            Self.line(
+                NumberText.count(report.pages.total, "page"),
+                [
+                    (report.pages.done, "done"), (report.pages.blank, "blank"), (report.pages.failed, "failed"),
+                    (report.pages.quarantined, "quarantined"), (report.pages.pending, "not recognised yet"),
+                    (report.pages.cutOff, "cut off by the token limit"),
+                ]),
+        ]
+        lines += list(report.blocked, title: "Left out, as their place is taken", inFile: "batch.json")
+        lines += list(report.unreadable, title: "Files that cannot be read", inFile: "batch.json")
+        let pages = report.pageProblems.prefix(limit).map {
+            "  \($0.path.displayText), page \($0.page): \(OneLine.text($0.reason))"
+        }
+        if !pages.isEmpty { lines += ["Pages that failed"] + pages }
+        lines += more(report.pageProblems.count, inFile: "the documents' manifest.json")
+        if !report.ignored.isEmpty {
+            lines.append(
+                "\(NumberText.count(report.ignored.count, "file")) of other kinds passed over; see batch.json.")
+        }
+        return lines
+    }
+
+    private func list(_ problems: [ExportReport.FileProblem], title: String, inFile file: String) -> [String] {
+        guard !problems.isEmpty else { return [] }
+        let shown = problems.prefix(limit).map { "  \($0.path.displayText): \(OneLine.text($0.reason))" }
+        return [title] + shown + more(problems.count, inFile: file)
+    }
+
+    private func more(_ count: Int, inFile file: String) -> [String] {
+        count > limit ? ["  and \(count - limit) more, listed in \(file)"] : []
+    }
+
+    private static func line(_ total: String, _ parts: [(Int, String)]) -> String {
+        let named = parts.filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }
+        return named.isEmpty ? total : "\(total): " + named.joined(separator: ", ")
+    }
+}

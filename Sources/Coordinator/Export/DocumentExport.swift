@@ -1,0 +1,82 @@
+internal import Digest
+internal import Shared
+internal import SystemPackage
+
+/// Writes one document into a folder, page by page, in memory for a few dozen pages.
+struct DocumentExport {
+    let queue: PageQueue
+    let location: SourceLocation
+    let documentID: Int64
+    let sha256: SHA256Digest
+    let format: DocumentFormat
+    let pageCount: Int
+    let formats: Set<ExportFormat>
+
+    /// Pages that are fetched at a time.
+    private static let stride = 64
+
+    /// Equal for two exports that would write the same.
+    func fingerprint() async throws -> String {
+        let results = try await queue.resultsFingerprint(document: documentID)
+        let names = formats.map(\.rawValue).sorted().joined(separator: ",")
+        let parts = ["quire-export-1", names, sha256.hex, format.rawValue, String(pageCount), results]
+        return SHA256.hash(Array(parts.joined(separator: "\n").utf8)).hex
+    }
+
+    /// Fills an empty folder; returns what its manifest has to say.
+    func write(into folder: FilePath, fingerprint: String) async throws -> DocumentManifest {
+        var manifest = DocumentManifest(
+            location: location, sha256: sha256.hex, format: format, fingerprint: fingerprint)
+        let markdown = formats.contains(.markdown) ? try OutputFile(folder.appending("document.md")) : nil
+        let records = formats.contains(.json) ? try OutputFile(folder.appending("pages.json")) : nil
+        try records?.write(head)
+        var figures = FigureFolder(folder.appending(FigureFolder.name))
+
+        func emit(_ number: Int, _ page: ExportPage?) throws(ExportError) {
+            let links = try figures.write(page?.text?.figures ?? [], page: number)
+            try markdown?.write(MarkdownPage.text(number, page))
+            let record = PageRecord(number: number, page: page, figures: links, sourceSHA256: sha256.hex)
+            try records?.write((number > 1 ? Array(",\n".utf8) : []) + record.json.bytes)
+            manifest.pages.count(page)
+            if let page, page.state == .failed || page.state == .quarantined {
+                manifest.problems.append(
+                    DocumentManifest.Problem(page: number, state: page.state.rawValue, reason: page.error ?? ""))
+            }
+        }
+        var next = 1
+        while next <= pageCount {
+            try Task.checkCancellation()
+            let settled = try await queue.pages(document: documentID, from: next, limit: Self.stride)
+            for page in settled where page.page >= next && page.page <= pageCount {
+                while next < page.page {
+                    try emit(next, nil)
+                    next += 1
+                }
+                try emit(next, page)
+                next += 1
+            }
+            guard settled.count == Self.stride else { break }
+        }
+        while next <= pageCount {
+            try emit(next, nil)
+            next += 1
+        }
+
+        try records?.write("\n]}\n")
+        for (name, file) in [("document.md", markdown), ("pages.json", records)] {
+            guard let (size, digest) = try file?.finish() else { continue }
+            manifest.files.append(DocumentManifest.File(path: name, size: size, sha256: digest))
+        }
+        manifest.files += figures.files
+        return manifest
+    }
+
+    private var head: [UInt8] {
+        let document = JSONText.object(
+            [("root", .string(location.root))] + location.path.jsonMembers("path") + [
+                ("sha256", .string(sha256.hex)), ("format", .string(format.rawValue)), ("pageCount", .int(pageCount)),
+            ])
+        return Array("{\"schema\": \"quire-pages-1\",\n\"document\": ".utf8) + document.bytes
+            + Array(",\n\"pages\": [\n".utf8)
+    }
+}

@@ -1,0 +1,20 @@
+internal import Shared
+package import SystemPackage
+
+/// Why an export, or one document of it, could not be written.
+package enum ExportError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// The export folder cannot be used at all.
+    case folderUnusable(FilePath, reason: String)
+    /// Something that no export wrote stands where a document belongs; the rest can still be written.
+    case blocked(FilePath, reason: String)
+    /// The file system refused an operation.
+    case system(FilePath, action: String, errno: Errno)
+
+    package var description: String {
+        switch self {
+        case .folderUnusable(let path, let reason): "Cannot export to \(path.displayText): \(reason)"
+        case .blocked(let path, let reason): "\(path.displayText) was left alone: \(reason)"
+        case .system(let path, let action, let errno): "Cannot \(action) \(path.displayText): \(errno)."
+        }
+    }
+}

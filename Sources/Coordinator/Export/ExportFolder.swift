@@ -1,0 +1,58 @@
+private import Glibc
+internal import Shared
+internal import SystemPackage
+
+/// The folder that an export writes to; no other export may write there meanwhile.
+final class ExportFolder {
+    let path: FilePath
+    private let lock: FileDescriptor
+
+    /// Makes the folder if there is none, and holds it until the end of this object.
+    init(_ path: FilePath) throws(ExportError) {
+        self.path = path
+        do throws(ExportError) {
+            try Self.makeAll(path)
+            lock = try ExportError.wrap(path, "open") {
+                try FileDescriptor.open(path, .readOnly, options: [.directory, .closeOnExec])
+            }
+        } catch {
+            throw .folderUnusable(path, reason: error.description)
+        }
+        guard flock(lock.rawValue, LOCK_EX | LOCK_NB) == 0 else {
+            let reason =
+                errno == EWOULDBLOCK
+                ? "another export is writing there; wait for its end or choose another folder."
+                : "\(Errno(rawValue: errno))."
+            try? lock.close()
+            throw .folderUnusable(path, reason: reason)
+        }
+    }
+
+    deinit { try? lock.close() }
+
+    /// The place of a document; `relative` comes from `ExportNaming`.
+    func document(_ relative: FilePath) throws(ExportError) -> DocumentFolder {
+        var parent = path
+        for component in relative.components.dropLast() {
+            parent.append(component)
+            try FolderContents.makeFolder(parent)
+            // A link could lead out of the export folder.
+            guard case .folder = FolderContents.kind(of: parent) else {
+                throw .blocked(
+                    path.appending(relative.components),
+                    reason: "\(parent.displayText) is not a folder. Move it away or export to another folder.")
+            }
+        }
+        return try DocumentFolder(path.appending(relative.components))
+    }
+
+    private static func makeAll(_ path: FilePath) throws(ExportError) {
+        var missing: [FilePath] = []
+        var next = path
+        while !next.isEmpty, case .absent = FolderContents.kind(of: next) {
+            missing.append(next)
+            if !next.removeLastComponent() { break }
+        }
+        for folder in missing.reversed() { try FolderContents.makeFolder(folder) }
+    }
+}

@@ -1,0 +1,91 @@
+private import Glibc
+internal import SystemPackage
+
+/// What the file system holds; symbolic links are never followed.
+enum FolderContents {
+    enum Kind {
+        case absent
+        case folder
+        case file(size: Int64)
+        case other
+    }
+
+    static func kind(of path: FilePath) -> Kind {
+        var info = stat()
+        guard path.withPlatformString({ lstat($0, &info) }) == 0 else { return errno == ENOENT ? .absent : .other }
+        switch info.st_mode & S_IFMT {
+        case S_IFDIR: return .folder
+        case S_IFREG: return .file(size: Int64(info.st_size))
+        default: return .other
+        }
+    }
+
+    /// The names in a folder.
+    static func names(in folder: FilePath) throws(ExportError) -> [FilePath.Component] {
+        guard let stream = folder.withPlatformString({ opendir($0) }) else {
+            throw .system(folder, action: "open", errno: Errno(rawValue: errno))
+        }
+        defer { closedir(stream) }
+        var names: [FilePath.Component] = []
+        while let entry = readdir(stream) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { FilePath.Component(platformString: $0) }
+            }
+            if let name, name.kind == .regular { names.append(name) }
+        }
+        return names
+    }
+
+    /// Makes a folder; nothing happens if it is there.
+    static func makeFolder(_ path: FilePath) throws(ExportError) {
+        guard path.withPlatformString({ mkdir($0, 0o777) }) == 0 || errno == EEXIST else {
+            throw .system(path, action: "make", errno: Errno(rawValue: errno))
+        }
+    }
+
+    static func rename(_ from: FilePath, _ to: FilePath) throws(ExportError) {
+        let result = from.withPlatformString { from in to.withPlatformString { Glibc.rename(from, $0) } }
+        guard result == 0 else { throw .system(to, action: "rename", errno: Errno(rawValue: errno)) }
+    }
+
+    /// Gives a file a second name, or copies it where the file system has no links.
+    static func duplicate(_ from: FilePath, _ to: FilePath) throws(ExportError) {
+        let linked = from.withPlatformString { from in to.withPlatformString { link(from, $0) } }
+        if linked == 0 { return }
+        guard let bytes = read(from) else { throw .system(from, action: "read", errno: Errno(rawValue: errno)) }
+        let file = try OutputFile(to)
+        try file.write(bytes)
+        _ = try file.finish()
+    }
+
+    /// A file's bytes; nil if it cannot be read.
+    static func read(_ path: FilePath) -> [UInt8]? {
+        guard let file = try? FileDescriptor.open(path, .readOnly, options: [.closeOnExec, .noFollow]) else {
+            return nil
+        }
+        defer { try? file.close() }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            guard let count = try? buffer.withUnsafeMutableBytes({ try file.read(into: $0) }) else { return nil }
+            if count == 0 { return bytes }
+            bytes += buffer.prefix(count)
+        }
+    }
+
+    /// Removes a folder with all it holds; nothing happens if it is not there.
+    static func removeTree(_ path: FilePath) throws(ExportError) {
+        switch kind(of: path) {
+        case .absent: return
+        case .folder:
+            for name in try names(in: path) { try removeTree(path.appending(name)) }
+            guard path.withPlatformString({ rmdir($0) }) == 0 else {
+                throw .system(path, action: "remove", errno: Errno(rawValue: errno))
+            }
+        case .file, .other:
+            guard path.withPlatformString({ unlink($0) }) == 0 else {
+                throw .system(path, action: "remove", errno: Errno(rawValue: errno))
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+private import Glibc
+internal import Shared
+internal import SystemPackage
+
+/// The whole job on one machine: submit, recognise, export, sum up.
+///
+/// Read `run` top-down.
+struct LocalRun: Sendable {
+    let plan: Plan
+    let session: DatabaseSession
+    let stop: StopSignal
+    let display: ProgressDisplay
+
+    private var queue: PageQueue { session.queue }
+
+    /// How often workers and signals are looked at; the queue is asked once a second.
+    private static let tick = Duration.milliseconds(200)
+
+    /// What recognition came to.
+    private struct Recognition {
+        var seconds = 0.0
+        var pages = 0
+        /// Why it ended before the batch did.
+        var failure: CommandFailure?
+    }
+
+    /// Returns `success` or `partial`; throws whatever ends a run before its summary.
+    func run() async throws -> ExitStatus {
+        let submission = try await submit()
+        let batch = submission.batch
+        guard batch.state == .open else {
+            throw CommandFailure(
+                .usage, "Batch \(batch.name) is \(batch.state.rawValue). To go on with it: quire resume \(batch.name)")
+        }
+        let recognition = try await recognise(batch)
+        if let failure = recognition.failure {
+            let pending = try await status(of: batch).pages.pending
+            throw CommandFailure(
+                failure.status,
+                """
+                \(failure.description) \(NumberText.count(pending, "page")) to go: the same command goes on. For what there is: \
+                quire export \(batch.name) --out DIR
+                """)
+        }
+        return try await finish(submission, recognition)
+    }
+
+    private func submit() async throws -> SubmissionOrder.Outcome {
+        do {
+            return try await stop.interrupting { [self] in
+                try await plan.order.carryOut(queue: queue, display: display)
+            }
+        } catch is CancellationError {
+            display.finish()
+            throw CommandFailure(
+                .interrupted,
+                "Interrupted while the files were looked into. The same command goes on where this one stopped.")
+        }
+    }
+
+    // MARK: Recognising
+
+    private func recognise(_ batch: Batch) async throws -> Recognition {
+        var status = try await status(of: batch)
+        var recognition = Recognition()
+        guard !status.isFinished else { return recognition }
+        // A worker that died in an earlier run still holds pages.
+        try await DeadWorkers.report(to: queue)
+        let begun = ContinuousClock.now
+        let settledBefore = status.settledPages
+        var workers = try LocalWorkers(
+            count: min(plan.workers, status.pages.pending),
+            recipe: LocalWorkers.Recipe(
+                executable: plan.workerProgram, model: plan.model, threads: plan.threads, roots: plan.roots,
+                connectionString: session.connectionString),
+            log: WorkerLog(directory: plan.logDirectory), settled: settledBefore)
+        do {
+            recognition.failure = try await follow(&workers, batch, &status)
+        } catch {
+            await end(&workers)
+            throw error
+        }
+        recognition.seconds = (ContinuousClock.now - begun) / .seconds(1)
+        await leave(&workers, isDone: recognition.failure == nil)
+        status = try await self.status(of: batch)
+        recognition.pages = status.settledPages - settledBefore
+        display.finish()
+        return recognition
+    }
+
+    /// Watches until the batch is finished; returns why where it cannot be.
+    private func follow(
+        _ workers: inout LocalWorkers, _ batch: Batch, _ status: inout BatchStatus
+    ) async throws -> CommandFailure? {
+        var lastUpkeep: ContinuousClock.Instant?
+        while true {
+            guard stop.count == 0 else {
+                return CommandFailure(.interrupted, "Interrupted.")
+            }
+            for notice in try await workers.tend(queue, settled: status.settledPages) { display.note(notice) }
+            if lastUpkeep.map({ ContinuousClock.now - $0 >= .seconds(1) }) ?? true {
+                lastUpkeep = .now
+                try await queue.maintain()
+                status = try await self.status(of: batch)
+                display.show(ProgressLine(status))
+                if status.isFinished { return nil }
+                guard status.state == .open else {
+                    return CommandFailure(
+                        .interrupted,
+                        "The batch was \(status.state.rawValue) meanwhile; open it by `quire resume \(batch.name)`.")
+                }
+            }
+            guard workers.isAnyoneLeft else {
+                return CommandFailure(.workers, Self.nobodyLeft(log: workers.log))
+            }
+            try? await Task.sleep(for: Self.tick)
+        }
+    }
+
+    private static func nobodyLeft(log: WorkerLog) -> String {
+        "No local worker is left, so recognition ends here."
+            + (log.path.map { " What they said is in \($0.displayText)." } ?? "")
+    }
+
+    /// Has the workers finish their pages and leave.
+    private func leave(_ workers: inout LocalWorkers, isDone: Bool) async {
+        if !isDone, workers.isAnyoneRunning {
+            display.note("The workers finish the pages in hand. Ctrl-C again gives these back to be done later.")
+        }
+        workers.drain()
+        var seen = stop.count
+        while !workers.haveAllEnded() {
+            if stop.count > seen {
+                seen = stop.count
+                if seen > 2 { workers.kill() } else { workers.drain() }
+            }
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+        await report()
+    }
+
+    /// Ends the workers after an error: they give their pages back, and have a few seconds for it.
+    private func end(_ workers: inout LocalWorkers) async {
+        workers.drain()
+        workers.drain()
+        let deadline = ContinuousClock.now + .seconds(10)
+        while !workers.haveAllEnded() {
+            if ContinuousClock.now > deadline { workers.kill() }
+            try? await Task.sleep(for: .milliseconds(50))
+        }
+        await report()
+    }
+
+    private func report() async {
+        do {
+            try await DeadWorkers.report(to: queue)
+        } catch {
+            // The silence rule finds them in the end.
+            display.note("Workers that have ended could not be reported: \(error)")
+        }
+    }
+
+    private func status(of batch: Batch) async throws -> BatchStatus {
+        guard let status = try await queue.status(batch: batch.id).first else {
+            throw CommandFailure(.database, "Batch \(batch.name) is no longer in the database.")
+        }
+        return status
+    }
+
+    // MARK: Results
+
+    private func finish(_ submission: SubmissionOrder.Outcome, _ recognition: Recognition) async throws -> ExitStatus {
+        let batch = submission.batch
+                let report = try await Exporter(queue: queue, batch: batch, directory: plan.output).export { report in
+            display.show(["\(NumberText.count(report.written + report.unchanged, "document")) exported"])
+        }
+        let truths = try await TruthComparison(queue: queue, batch: batch, roots: plan.roots).rows()
+        let summary = RunSummary(
+            status: try await status(of: batch), export: report, output: plan.output,
+            recognised: (recognition.pages, recognition.seconds), truths: truths)
+        display.finish()
+        for line in summary.lines { Console.line(line) }
+        return summary.exitStatus
+    }
+}
+
+extension BatchStatus {
+    /// Pages that need no more work.
+    var settledPages: Int { pages.total - pages.pending }
+}

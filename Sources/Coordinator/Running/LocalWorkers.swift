@@ -1,0 +1,137 @@
+private import Glibc
+internal import Shared
+internal import SystemPackage
+
+/// The workers that `quire run` starts on this machine, and what becomes of them.
+struct LocalWorkers {
+    /// How to start one.
+    struct Recipe: Sendable {
+        let executable: FilePath
+        let model: FilePath
+        /// Threads for each worker.
+        let threads: Int
+        let roots: [String: FilePath]
+        /// `DATABASE_URL` for them; nil where they inherit the PG* variables.
+        let connectionString: String?
+    }
+
+    private struct Slot {
+        let name: String
+        var process: WorkerProcess?
+        var policy = RestartPolicy()
+        var restartAt: ContinuousClock.Instant?
+    }
+
+    let log: WorkerLog
+    private let recipe: Recipe
+    private var slots: [Slot]
+    private var settledAtLastDeath: Int
+
+    /// Starts `count` workers; `settled` is how many pages of the batch are settled already.
+    init(count: Int, recipe: Recipe, log: WorkerLog, settled: Int) throws(CommandFailure) {
+        self.recipe = recipe
+        self.log = log
+        settledAtLastDeath = settled
+        slots = (1...count).map { Slot(name: "\(ProcessIdentity.host)-\(getpid())-\($0)") }
+        do {
+            for index in slots.indices { slots[index].process = try start(slots[index].name) }
+        } catch {
+            for slot in slots { slot.process?.kill() }
+            throw error
+        }
+    }
+
+    /// Whether one runs or is about to be started again.
+    var isAnyoneLeft: Bool { slots.contains { $0.process != nil || $0.restartAt != nil } }
+
+    /// Whether one runs.
+    var isAnyoneRunning: Bool { slots.contains { $0.process != nil } }
+
+    /// Starts again what died; returns what the person should know.
+    ///
+    /// To be called a few times a second.
+    mutating func tend(_ queue: PageQueue, settled: Int) async throws -> [String] {
+        var notices: [String] = []
+        var held: [Int32: Int]?
+        for index in slots.indices {
+            if let process = slots[index].process, let end = process.ended() {
+                slots[index].process = nil
+                let leased: [Int32: Int]
+                if let held { leased = held } else { leased = try await DeadWorkers.report(to: queue) }
+                held = leased
+                let decision = slots[index].policy.died(
+                    end, seconds: (ContinuousClock.now - process.started) / .seconds(1),
+                    hadPages: leased[process.pid, default: 0] > 0, batchProgressed: settled > settledAtLastDeath)
+                settledAtLastDeath = settled
+                notices += apply(decision, to: index, process, end)
+            } else if let time = slots[index].restartAt, time <= .now {
+                slots[index].restartAt = nil
+                slots[index].process = try start(slots[index].name)
+            }
+        }
+        return notices
+    }
+
+    private mutating func apply(
+        _ decision: RestartPolicy.Decision, to index: Int, _ process: WorkerProcess, _ end: WorkerProcess.End
+    ) -> [String] {
+        let lines = log.lastLines(of: process.name).suffix(4).map { "    \($0)" }
+        switch decision {
+        case .leave:
+            return ["The worker \(process.name) was told to leave and has done so."]
+        case .restart(let seconds):
+            slots[index].restartAt = .now + .seconds(seconds)
+            return ["The worker \(process.name) \(end.sentence) and is started again."] + lines
+        case .giveUp(let reason):
+            return ["The worker \(process.name) is not started again. \(reason)"] + lines
+        }
+    }
+
+    /// Asks all to finish the page in hand and leave; again, to give it back.
+    mutating func drain() {
+        for index in slots.indices {
+            slots[index].restartAt = nil
+            slots[index].process?.drain()
+        }
+    }
+
+    /// Ends all at once; the queue learns of it when they are reported.
+    mutating func kill() {
+        for index in slots.indices {
+            slots[index].restartAt = nil
+            slots[index].process?.kill()
+        }
+    }
+
+    /// Notes which have ended, starting none again; whether all have.
+    mutating func haveAllEnded() -> Bool {
+        for index in slots.indices where slots[index].process?.ended() != nil { slots[index].process = nil }
+        return !isAnyoneRunning
+    }
+
+    private func start(_ name: String) throws(CommandFailure) -> WorkerProcess {
+        var arguments = [
+            Array("--device".utf8), Array("cpu".utf8), Array("--model".utf8), recipe.model.bytes,
+            Array("--threads".utf8), Array("\(recipe.threads)".utf8), Array("--name".utf8), Array(name.utf8),
+            Array("--parent-pid".utf8), Array("\(getpid())".utf8),
+        ]
+        for (root, path) in recipe.roots.sorted(by: { $0.key < $1.key }) where root != "local" {
+            arguments += [Array("--root".utf8), Array("\(root)=".utf8) + path.bytes]
+        }
+        return try WorkerProcess(
+            name: name, executable: recipe.executable, arguments: arguments, environment: environment(), log: log)
+    }
+
+    /// This program's variables, with the database's.
+    private func environment() -> [[UInt8]] {
+        var variables: [[UInt8]] = []
+        var entry = environ
+        while let text = entry.pointee {
+            variables.append(Array(UnsafeRawBufferPointer(start: text, count: strlen(text))))
+            entry += 1
+        }
+        guard let connectionString = recipe.connectionString else { return variables }
+        variables.removeAll { $0.starts(with: "DATABASE_URL=".utf8) }
+        return variables + [Array("DATABASE_URL=\(connectionString)".utf8)]
+    }
+}

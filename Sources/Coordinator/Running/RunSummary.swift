@@ -1,0 +1,48 @@
+package import Shared
+package import SystemPackage
+
+/// What a run came to, in lines.
+package struct RunSummary: Sendable {
+    /// The batch at the end.
+    package let status: BatchStatus
+    package let export: ExportReport
+    package let output: FilePath
+    /// Pages settled by this run, and the seconds for which its workers ran.
+    package let recognised: (pages: Int, seconds: Double)
+    package let truths: [TruthComparison.Row]
+
+    package init(
+        status: BatchStatus, export: ExportReport, output: FilePath, recognised: (pages: Int, seconds: Double),
+        truths: [TruthComparison.Row]
+    ) {
+        self.status = status
+        self.export = export
+        self.output = output
+        self.recognised = recognised
+        self.truths = truths
+    }
+
+    /// `partial` where a file or a page could not be read or written.
+    package var exitStatus: ExitStatus {
+        export.unreadable.isEmpty && export.pageProblems.isEmpty && export.blocked.isEmpty ? .success : .partial
+    }
+
+    package var lines: [String] {
+        let truth = TruthSummary(truths).lines
+        let retry =
+            export.pageProblems.isEmpty
+            ? [] : ["To try failed pages again: quire retry \(OneLine.text(status.name)), then the same quire run"]
+        return truth + (truth.isEmpty ? [] : [""]) + ExportSummary(export).lines + retry + [
+            "",
+            "Batch \(OneLine.text(status.name)): \(pace)",
+            "Results: \(output.displayText)",
+        ]
+    }
+
+    private var pace: String {
+        guard recognised.pages > 0 else { return "nothing was left to recognise" }
+        let perMinute = 60 * Double(recognised.pages) / max(recognised.seconds, 0.001)
+        return "\(NumberText.count(recognised.pages, "page")) recognised in "
+            + "\(DurationText.text(seconds: recognised.seconds)), \(NumberText.rate(perMinute)) pages a minute"
+    }
+}

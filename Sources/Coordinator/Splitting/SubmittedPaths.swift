@@ -1,0 +1,84 @@
+private import Glibc
+package import Shared
+package import SystemPackage
+
+/// The paths of a submission as all machines can name them: a root, and a folder below it that holds all of them.
+package struct SubmittedPaths: Sendable, Equatable {
+    /// The batch's folder.
+    package let source: SourceLocation
+    /// Where the root lies on this machine, without symbolic links.
+    package let root: FilePath
+    /// What was named, without symbolic links.
+    package let paths: [FilePath]
+
+    /// Finds the root that lies closest above the given paths.
+    ///
+    /// `roots` says where named roots are mounted here; one of them should be `/`. Throws where a path is not there.
+    package init(_ given: [FilePath], roots: [String: FilePath]) throws(CommandFailure) {
+        var paths: [FilePath] = []
+        for path in given {
+            guard let real = Self.real(path) else {
+                throw CommandFailure(
+                    .usage, "\(path.displayText) cannot be opened: \(Errno(rawValue: errno)). Nothing was submitted.")
+            }
+            if !paths.contains(real) { paths.append(real) }
+        }
+        var folder = Self.folder(of: paths)
+        // A root that is not there now is no root of these files.
+        let mounts = roots.compactMap { name, path in Self.real(path).map { (name: name, path: $0) } }
+            .filter { folder.starts(with: $0.path) }
+            .sorted { ($0.path.components.count, $1.name) > ($1.path.components.count, $0.name) }
+        guard let mount = mounts.first else {
+            throw CommandFailure(
+                .usage, "\(folder.displayText) lies below no root: name one of its folders by --root NAME=/PATH.")
+        }
+        _ = folder.removePrefix(mount.path)
+        folder.root = nil
+        source = SourceLocation(root: mount.name, path: folder)
+        root = mount.path
+        self.paths = paths
+    }
+
+    /// Throws where `output` is one of the submitted folders or lies in one: results would be submitted the next time.
+    package func refuse(output: FilePath) throws(CommandFailure) {
+        var existing = ModelLocation.absolute(output)
+        var missing: [FilePath.Component] = []
+        var real = Self.real(existing)
+        while real == nil, let last = existing.lastComponent {
+            missing.insert(last, at: 0)
+            existing.removeLastComponent()
+            real = Self.real(existing)
+        }
+        let whole = (real ?? existing).appending(missing)
+        guard let folder = paths.first(where: { whole.starts(with: $0) }) else { return }
+        throw CommandFailure(
+            .usage,
+            """
+            The results cannot go to \(whole.displayText), which lies in the submitted folder \(folder.displayText): \
+            they would be read as documents the next time. Choose another --out.
+            """)
+    }
+
+    /// The path without symbolic links; nil with `errno` set where it leads nowhere.
+    private static func real(_ path: FilePath) -> FilePath? {
+        guard let text = path.withPlatformString({ realpath($0, nil) }) else { return nil }
+        defer { free(text) }
+        return FilePath(platformString: text)
+    }
+
+    /// The one folder that was named, or the closest one that holds everything.
+    private static func folder(of paths: [FilePath]) -> FilePath {
+        guard var folder = paths.first else { return "/" }
+        if paths.count == 1 { return isFolder(folder) ? folder : folder.removingLastComponent() }
+        for path in paths {
+            let parent = path.removingLastComponent()
+            while !parent.starts(with: folder) { folder.removeLastComponent() }
+        }
+        return folder
+    }
+
+    private static func isFolder(_ path: FilePath) -> Bool {
+        var info = stat()
+        return path.withPlatformString { stat($0, &info) } == 0 && info.st_mode & S_IFMT == S_IFDIR
+    }
+}
