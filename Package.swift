@@ -86,7 +86,8 @@ let package = Package(
             name: "RenderingTests", dependencies: ["Digest", "Rendering", systemPackage], exclude: ["Fixtures"],
             swiftSettings: settings),
         .testTarget(
-            name: "CoordinatorTests", dependencies: ["Coordinator", "Digest", "Shared", "TestSupport", systemPackage],
+            name: "CoordinatorTests",
+            dependencies: ["Coordinator", "Digest", "Inference", "Shared", "TestSupport", systemPackage],
             swiftSettings: settings),
         .testTarget(
             name: "PipelineTests", dependencies: ["Shared", "TestSupport", systemPackage], swiftSettings: settings),

@@ -44,7 +44,8 @@ package struct QuireCommand: AsyncParsableCommand {
             CommandGroup(
                 name: "Steering",
                 subcommands: [RetryCommand.self, PauseCommand.self, ResumeCommand.self, CancelCommand.self]),
-            CommandGroup(name: "Setting up", subcommands: [DoctorCommand.self, ModelCommand.self, MigrateCommand.self]),
+            CommandGroup(
+                name: "Setting up", subcommands: [DoctorCommand.self, ModelCommand.self, MigrateCommand.self]),
         ])
 
     package init() {}

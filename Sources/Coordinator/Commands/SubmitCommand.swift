@@ -47,7 +47,8 @@ package struct SubmitCommand: AsyncParsableCommand {
         }
         if wasInterrupted {
             throw CommandFailure(
-                .interrupted, "Interrupted while the files were looked into. The same command goes on where this one stopped.")
+                .interrupted,
+                "Interrupted while the files were looked into. The same command goes on where this one stopped.")
         }
     }
 }

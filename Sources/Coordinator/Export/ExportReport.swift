@@ -9,6 +9,11 @@ package struct ExportReport: Sendable {
     package struct FileProblem: Sendable, Hashable {
         package var path: FilePath
         package var reason: String
+
+        package init(path: FilePath, reason: String) {
+            self.path = path
+            self.reason = reason
+        }
     }
 
     /// A page without text because it failed, and why.
@@ -16,6 +21,12 @@ package struct ExportReport: Sendable {
         package var path: FilePath
         package var page: Int
         package var reason: String
+
+        package init(path: FilePath, page: Int, reason: String) {
+            self.path = path
+            self.page = page
+            self.reason = reason
+        }
     }
 
     /// Documents written anew or again.

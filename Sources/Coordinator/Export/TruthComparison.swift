@@ -9,6 +9,11 @@ package struct TruthComparison: Sendable {
         /// Below the batch's folder.
         package var path: FilePath
         package var result: CharacterErrorRate
+
+        package init(path: FilePath, result: CharacterErrorRate) {
+            self.path = path
+            self.result = result
+        }
     }
 
     package let queue: PageQueue

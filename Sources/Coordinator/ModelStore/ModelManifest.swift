@@ -9,6 +9,12 @@ package struct ModelManifest: Codable, Sendable, Equatable {
         package var size: Int64
         /// 64 hexadecimal digits.
         package var sha256: String
+
+        package init(name: String, size: Int64, sha256: String) {
+            self.name = name
+            self.size = size
+            self.sha256 = sha256
+        }
     }
 
     package static let fileName = "quire-model.json"
@@ -17,6 +23,13 @@ package struct ModelManifest: Codable, Sendable, Equatable {
     package var repository: String
     package var revision: String
     package var files: [File]
+
+    package init(endpoint: String, repository: String, revision: String, files: [File]) {
+        self.endpoint = endpoint
+        self.repository = repository
+        self.revision = revision
+        self.files = files
+    }
 
     /// Reads a directory's manifest; nil where there is none.
     ///

@@ -52,7 +52,7 @@ package struct ModelRepository: Sendable, Hashable {
     }
 
     /// Whether an access token may be sent to a URL: only to the endpoint itself, not to where it redirects.
-    func mayReceiveToken(_ url: String) -> Bool {
+    package func mayReceiveToken(_ url: String) -> Bool {
         guard let own = URL(string: endpoint), let other = URL(string: url) else { return false }
         return Self.origin(own) == Self.origin(other)
     }
@@ -60,7 +60,7 @@ package struct ModelRepository: Sendable, Hashable {
     /// Where a redirection leads.
     ///
     /// - Throws: `insecure` where it leaves HTTPS, `badAnswer` where it leads nowhere.
-    static func redirection(from url: String, to location: String?) throws(ModelStoreError) -> String {
+    package static func redirection(from url: String, to location: String?) throws(ModelStoreError) -> String {
         guard let location, let base = URL(string: url),
             let target = URL(string: location, relativeTo: base)?.absoluteURL,
             target.host() != nil

@@ -1,10 +1,10 @@
-internal import Shared
+package import Shared
 
 /// Workers of this host whose processes are gone: what they hold is handed out again at once, not after a silence.
 package enum DeadWorkers {
     /// Reports them to the queue and returns how many pages each held.
     @discardableResult
-    static func report(to queue: PageQueue) async throws(DatabaseError) -> [Int32: Int] {
+    package static func report(to queue: PageQueue) async throws(DatabaseError) -> [Int32: Int] {
         let host = ProcessIdentity.host
         let bootID = ProcessIdentity.bootID
         let known = try await queue.workersOnHost(bootID: bootID, host: host)

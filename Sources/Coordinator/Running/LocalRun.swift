@@ -171,7 +171,7 @@ struct LocalRun: Sendable {
 
     private func finish(_ submission: SubmissionOrder.Outcome, _ recognition: Recognition) async throws -> ExitStatus {
         let batch = submission.batch
-                let report = try await Exporter(queue: queue, batch: batch, directory: plan.output).export { report in
+        let report = try await Exporter(queue: queue, batch: batch, directory: plan.output).export { report in
             display.show(["\(NumberText.count(report.written + report.unchanged, "document")) exported"])
         }
         let truths = try await TruthComparison(queue: queue, batch: batch, roots: plan.roots).rows()

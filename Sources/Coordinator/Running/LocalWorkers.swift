@@ -1,18 +1,28 @@
 private import Glibc
-internal import Shared
-internal import SystemPackage
+package import Shared
+package import SystemPackage
 
 /// The workers that `quire run` starts on this machine, and what becomes of them.
-struct LocalWorkers {
+package struct LocalWorkers {
     /// How to start one.
-    struct Recipe: Sendable {
-        let executable: FilePath
-        let model: FilePath
+    package struct Recipe: Sendable {
+        package let executable: FilePath
+        package let model: FilePath
         /// Threads for each worker.
-        let threads: Int
-        let roots: [String: FilePath]
+        package let threads: Int
+        package let roots: [String: FilePath]
         /// `DATABASE_URL` for them; nil where they inherit the PG* variables.
-        let connectionString: String?
+        package let connectionString: String?
+
+        package init(
+            executable: FilePath, model: FilePath, threads: Int, roots: [String: FilePath], connectionString: String?
+        ) {
+            self.executable = executable
+            self.model = model
+            self.threads = threads
+            self.roots = roots
+            self.connectionString = connectionString
+        }
     }
 
     private struct Slot {
@@ -20,15 +30,20 @@ struct LocalWorkers {
         var process: WorkerProcess?
         var policy = RestartPolicy()
         var restartAt: ContinuousClock.Instant?
+        /// When the process was found ended; its last words may still be on their way.
+        var endedAt: ContinuousClock.Instant?
     }
 
-    let log: WorkerLog
+    /// A child of a worker may hold its output open; nobody waits for that longer than this.
+    private static let lastWordsTime = Duration.seconds(1)
+
+    package let log: WorkerLog
     private let recipe: Recipe
     private var slots: [Slot]
     private var settledAtLastDeath: Int
 
     /// Starts `count` workers; `settled` is how many pages of the batch are settled already.
-    init(count: Int, recipe: Recipe, log: WorkerLog, settled: Int) throws(CommandFailure) {
+    package init(count: Int, recipe: Recipe, log: WorkerLog, settled: Int) throws(CommandFailure) {
         self.recipe = recipe
         self.log = log
         settledAtLastDeath = settled
@@ -42,20 +57,24 @@ struct LocalWorkers {
     }
 
     /// Whether one runs or is about to be started again.
-    var isAnyoneLeft: Bool { slots.contains { $0.process != nil || $0.restartAt != nil } }
+    package var isAnyoneLeft: Bool { slots.contains { $0.process != nil || $0.restartAt != nil } }
 
     /// Whether one runs.
-    var isAnyoneRunning: Bool { slots.contains { $0.process != nil } }
+    package var isAnyoneRunning: Bool { slots.contains { $0.process != nil } }
 
     /// Starts again what died; returns what the person should know.
     ///
     /// To be called a few times a second.
-    mutating func tend(_ queue: PageQueue, settled: Int) async throws -> [String] {
+    package mutating func tend(_ queue: PageQueue, settled: Int) async throws -> [String] {
         var notices: [String] = []
         var held: [Int32: Int]?
         for index in slots.indices {
             if let process = slots[index].process, let end = process.ended() {
+                let endedAt = slots[index].endedAt ?? .now
+                slots[index].endedAt = endedAt
+                guard process.hasSaidAll || .now - endedAt > Self.lastWordsTime else { continue }
                 slots[index].process = nil
+                slots[index].endedAt = nil
                 let leased: [Int32: Int]
                 if let held { leased = held } else { leased = try await DeadWorkers.report(to: queue) }
                 held = leased
@@ -88,7 +107,7 @@ struct LocalWorkers {
     }
 
     /// Asks all to finish the page in hand and leave; again, to give it back.
-    mutating func drain() {
+    package mutating func drain() {
         for index in slots.indices {
             slots[index].restartAt = nil
             slots[index].process?.drain()
@@ -96,7 +115,7 @@ struct LocalWorkers {
     }
 
     /// Ends all at once; the queue learns of it when they are reported.
-    mutating func kill() {
+    package mutating func kill() {
         for index in slots.indices {
             slots[index].restartAt = nil
             slots[index].process?.kill()
@@ -104,7 +123,7 @@ struct LocalWorkers {
     }
 
     /// Notes which have ended, starting none again; whether all have.
-    mutating func haveAllEnded() -> Bool {
+    package mutating func haveAllEnded() -> Bool {
         for index in slots.indices where slots[index].process?.ended() != nil { slots[index].process = nil }
         return !isAnyoneRunning
     }

@@ -25,6 +25,7 @@ package final class WorkerProcess: Sendable {
     package let started = ContinuousClock.now
     /// Nil while the process number is ours: only then may it be signalled, as the kernel uses numbers again.
     private let end = Mutex<End?>(nil)
+    private let output = Output()
 
     /// Starts a program in a process group of its own, so that Ctrl-C in a terminal leaves its page alone.
     ///
@@ -51,7 +52,7 @@ package final class WorkerProcess: Sendable {
             throw Self.failure(executable, failure)
         }
         self.pid = pid
-        Self.copy(from: FileDescriptor(rawValue: ends[0]), to: log, worker: name)
+        output.copy(from: FileDescriptor(rawValue: ends[0]), to: log, worker: name)
     }
 
     deinit { _ = ended() }
@@ -70,6 +71,9 @@ package final class WorkerProcess: Sendable {
         }
     }
 
+    /// Whether all that it said is in the log.
+    package var hasSaidAll: Bool { output.hasEnded.load(ordering: .acquiring) }
+
     /// Asks it to finish the page in hand and leave; the second time to give that page back.
     package func drain() { send(SIGTERM) }
 
@@ -79,25 +83,6 @@ package final class WorkerProcess: Sendable {
     private func send(_ signal: Int32) {
         end.withLock { end in
             if end == nil { _ = Glibc.kill(pid, signal) }
-        }
-    }
-
-    /// Reads what the worker says, until it ends, on a thread of its own: reading blocks.
-    private static func copy(from pipe: FileDescriptor, to log: WorkerLog, worker: String) {
-        DispatchQueue(label: "quire.worker-output").async {
-            defer { try? pipe.close() }
-            var rest: [UInt8] = []
-            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
-            defer { buffer.deallocate() }
-            while let count = try? pipe.read(into: buffer), count > 0 {
-                rest += buffer.prefix(count)
-                while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
-                    log.add(String(decoding: rest[..<end], as: UTF8.self), worker: worker)
-                    rest.removeFirst(end + 1)
-                }
-                if rest.count > 1 << 16 { rest.removeAll() }
-            }
-            if !rest.isEmpty { log.add(String(decoding: rest, as: UTF8.self), worker: worker) }
         }
     }
 
@@ -112,5 +97,32 @@ package final class WorkerProcess: Sendable {
             \(executable.displayText) cannot be started: \(String(cString: strerror(number))). Build it (swift build) or install it \
             beside this program.
             """)
+    }
+}
+
+/// What a worker says, on its way into the log.
+private final class Output: Sendable {
+    let hasEnded = Atomic<Bool>(false)
+
+    /// Reads what the worker says, until it ends, on a thread of its own: reading blocks.
+    func copy(from pipe: FileDescriptor, to log: WorkerLog, worker: String) {
+        DispatchQueue(label: "quire.worker-output").async { [self] in
+            defer {
+                try? pipe.close()
+                hasEnded.store(true, ordering: .releasing)
+            }
+            var rest: [UInt8] = []
+            let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 16)
+            defer { buffer.deallocate() }
+            while let count = try? pipe.read(into: buffer), count > 0 {
+                rest += buffer.prefix(count)
+                while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+                    log.add(String(decoding: rest[..<end], as: UTF8.self), worker: worker)
+                    rest.removeFirst(end + 1)
+                }
+                if rest.count > 1 << 16 { rest.removeAll() }
+            }
+            if !rest.isEmpty { log.add(String(decoding: rest, as: UTF8.self), worker: worker) }
+        }
     }
 }

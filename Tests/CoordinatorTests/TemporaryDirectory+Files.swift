@@ -1,24 +1,9 @@
 import Glibc
-import Shared
 import SystemPackage
+import TestSupport
 
-/// A folder for one test; goes away with this object.
-final class TemporaryFolder: Sendable {
-    /// Without symbolic links.
-    let path: FilePath
-
-    init() throws {
-        var name = Array("/tmp/quire-coordinator-XXXXXX".utf8CString)
-        guard mkdtemp(&name) != nil, let real = realpath(name, nil) else { throw Errno(rawValue: errno) }
-        defer { free(real) }
-        path = FilePath(platformString: real)
-    }
-
-    deinit {
-        let removal = path.withPlatformString { nftw($0, { name, _, _, _ in remove(name) }, 16, FTW_DEPTH | FTW_PHYS) }
-        assert(removal == 0)
-    }
-
+extension TemporaryDirectory {
+    /// Makes folders, each in the one before.
     func makeFolder(_ relative: String) throws {
         var folder = path
         for component in FilePath(relative).components {
@@ -39,5 +24,17 @@ final class TemporaryFolder: Sendable {
         guard path.appending(relative).withPlatformString({ symlink(target, $0) }) == 0 else {
             throw Errno(rawValue: errno)
         }
+    }
+
+    /// What is in a file; empty where there is none.
+    func text(of file: FilePath) -> String {
+        guard let descriptor = try? FileDescriptor.open(file, .readOnly) else { return "" }
+        defer { try? descriptor.close() }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        while let count = try? buffer.withUnsafeMutableBytes({ try descriptor.read(into: $0) }), count > 0 {
+            bytes += buffer.prefix(count)
+        }
+        return String(decoding: bytes, as: UTF8.self)
     }
 }

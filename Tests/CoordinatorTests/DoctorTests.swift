@@ -1,0 +1,66 @@
+import Coordinator
+import Shared
+import SystemPackage
+import TestSupport
+import Testing
+
+@Suite struct DoctorTests {
+    private let temporary: TemporaryDirectory
+
+    init() throws { temporary = try TemporaryDirectory() }
+
+    /// Settings that see nothing of this machine's user.
+    private func settings(_ added: [String: String] = [:]) throws -> Settings {
+        let base = [
+            "HOME": temporary.path.string, "QUIRE_DATA": temporary.path.appending("data").string,
+            "QUIRE_MODEL": FilePath.package().appending("models/quire-nano").string,
+        ]
+        return try Settings(environment: base.merging(added) { $1 })
+    }
+
+    private func findings(_ doctor: Doctor) async -> [String: Doctor.Finding] {
+        var findings: [String: Doctor.Finding] = [:]
+        for await finding in doctor.findings() { findings[finding.subject] = finding }
+        return findings
+    }
+
+    private var programs: FilePath { RunningProgram.product("quire-worker").removingLastComponent() }
+
+    @Test func `Where all is there, all is right`() async throws {
+        let database = try await TestPostgres.shared.makeDatabase()
+        let found = await findings(Doctor(settings: try settings(["DATABASE_URL": database]), programs: programs))
+        #expect(Set(found.keys) == ["device", "database", "disk", "renderer", "worker", "model"])
+        for finding in found.values { #expect(finding.isRight, "\(finding)") }
+        #expect(found["database"]?.text.contains("up to date") == true)
+        #expect(found["model"]?.text.contains("8 531 872 parameters") == true)
+        #expect(found["device"]?.text.contains("kernels for") == true)
+    }
+
+    @Test func `A database without tables is only looked at`() async throws {
+        let url = try await TestPostgres.shared.makeDatabase(migrated: false)
+        let found = await findings(Doctor(settings: try settings(["DATABASE_URL": url]), programs: programs))
+        #expect(found["database"]?.isRight == false)
+        #expect(found["database"]?.text.contains("quire migrate") == true)
+        let database = Database(connectionString: url)
+        #expect(try await database.query("SELECT FROM pg_namespace WHERE nspname = 'quire'").isEmpty)
+        await database.close()
+    }
+
+    @Test func `Each thing that is missing gets a line that says what to do`() async throws {
+        let empty = temporary.path.appending("empty")
+        empty.makeDirectory()
+        let doctor = Doctor(
+            settings: try settings([
+                "DATABASE_URL": "postgresql://quire:secret@127.0.0.1:1/quire?connect_timeout=2",
+                "QUIRE_MODEL": empty.string,
+            ]), programs: empty)
+        let found = await findings(doctor)
+        for subject in ["database", "renderer", "worker", "model"] {
+            #expect(found[subject]?.isRight == false, "\(subject)")
+        }
+        #expect(found["database"]?.text.contains("secret") == false)
+        #expect(found["worker"]?.text.contains("install it beside quire") == true)
+        #expect(found["model"]?.text.contains("config.json") == true)
+        #expect(found["model"]?.description.hasPrefix("wrong  model     ") == true)
+    }
+}
