@@ -28,7 +28,11 @@ final class ExportFolder {
         }
     }
 
-    deinit { try? lock.close() }
+    deinit {
+        // A program that is being started at this moment still has a copy of the descriptor, which would hold the lock.
+        flock(lock.rawValue, LOCK_UN)
+        try? lock.close()
+    }
 
     /// The place of a document; `relative` comes from `ExportNaming`.
     func document(_ relative: FilePath) throws(ExportError) -> DocumentFolder {
