@@ -6,7 +6,9 @@ import Testing
 
 /// The whole way with real processes, a real PostgreSQL, real documents and the small checkpoint.
 @Suite(.serialized) struct RunTests {
-    @Test func `a folder becomes Markdown and layout, broken files are named, and a second run recognises nothing`() async throws {
+    @Test func `a folder becomes Markdown and layout, broken files are named, and a second run recognises nothing`()
+        async throws
+    {
         let work = try await Workspace()
         try await work.copySamples("letters/ferry.pdf", "minutes/plans.pdf", "minutes/sealed.pdf", "broken")
         try await work.copySamples("minutes/sealed.pdf.password", "letters/ferry.pdf.truth.md")
@@ -143,7 +145,8 @@ import Testing
     @Test func `a file whose name is no UTF-8 works like any other`() async throws {
         let work = try await Workspace()
         _ = try await RunningProgram.run("mkdir", ["-p", work.archive.string])
-        let name = "caf\u{e9}".unicodeScalars.map { CChar(bitPattern: UInt8($0.value)) } + ".png".utf8.map { CChar($0) } + [0]
+        let name =
+            "caf\u{e9}".unicodeScalars.map { CChar(bitPattern: UInt8($0.value)) } + ".png".utf8.map { CChar($0) } + [0]
         let component = try #require(FilePath.Component(platformString: name))
         let source = Workspace.samples.appending("scans/notice.png")
         let target = work.archive.appending(component)

@@ -1,5 +1,5 @@
 private import Glibc
-package import Inference
+internal import Inference
 internal import Rendering
 package import Shared
 package import SystemPackage

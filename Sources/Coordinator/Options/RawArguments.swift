@@ -1,5 +1,5 @@
 internal import Shared
-package import SystemPackage
+internal import SystemPackage
 
 /// The command line as bytes: file names need not be UTF-8, and the argument parser knows only String.
 ///

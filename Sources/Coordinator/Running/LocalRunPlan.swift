@@ -17,8 +17,10 @@ extension LocalRun {
         let workerProgram: FilePath
         let logDirectory: FilePath
 
-        /// Checks what the command, the settings and this machine give. A function rather than an initializer: Swift
-        /// 6.3 cannot optimise one that suspends while half of its properties are set.
+        /// Checks what the command, the settings and this machine give.
+        ///
+        /// A function rather than an initializer: Swift 6.3 cannot optimise one that suspends while half of its
+        /// properties are set.
         static func check(_ command: RunCommand, settings: Settings) async throws -> Plan {
             let roots = try settings.roots(flags: command.sources.roots)
             let paths = try SubmittedPaths(command.sources.paths.map(\.path), roots: roots)
