@@ -18,15 +18,15 @@ package struct ExportCommand: AsyncParsableCommand {
             files that you edit are kept as NAME.edited when their document is written again.
 
             The exit code is 0 when everything was written, failed pages included as notes; 1 when a document was left out \
-            because something else has its place; 2 when there is no such batch; 3 when the database cannot be used; 8 when \
-            the folder cannot be written to.
+            because something else has its place; 2 when there is no such batch; 3 when the database cannot be used; 4 when \
+            it was interrupted; 8 when the folder cannot be written to.
 
             EXAMPLE
               quire export archive --out results
               quire export archive --out results --format json
             """)
 
-    @Argument(help: "The batch's name, as `quire status` lists it.")
+    @Argument(help: "The batch's name or number.")
     package var batch: String
 
     @Option(
@@ -41,35 +41,21 @@ package struct ExportCommand: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let session = try await DatabaseSession.open(try Settings().database)
-        let result: Result<Void, any Error>
-        do {
-            result = .success(try await export(session.queue))
-        } catch {
-            result = .failure(error)
-        }
-        await session.close()
-        try result.get()
-    }
-
-    private func export(_ queue: PageQueue) async throws {
-        let batch = try await BatchLookup.batch(named: batch, in: queue)
-        let exporter = Exporter(
-            queue: queue, batch: batch, directory: ModelLocation.absolute(out.path), formats: format)
-        let out = out.path.displayText
+        let settings = try Settings()
         let wasInterrupted = try await Interruption.watching {
-            let display = ProgressDisplay()
-            let report: ExportReport
-            do {
-                report = try await exporter.export { report in
+            let report = try await Sessions.with(settings) { session in
+                let batch = try await BatchLookup.batch(named: batch, in: session.queue)
+                let exporter = Exporter(
+                    queue: session.queue, batch: batch, directory: ModelLocation.absolute(out.path), formats: format)
+                let display = ProgressDisplay()
+                let report = try await exporter.export { report in
                     let count = report.written + report.unchanged
                     display.show(["\(NumberText.count(count, "document")) exported"])
                 }
-            } catch let error as ExportError {
-                throw CommandFailure(.output, error.description)
+                display.finish()
+                Console.line("Exported \(OneLine.text(batch.name)) to \(out.path.displayText)")
+                return report
             }
-            display.finish()
-            Console.line("Exported \(OneLine.text(batch.name)) to \(out)")
             for line in ExportSummary(report).lines { Console.line(line) }
             guard report.isComplete else {
                 throw CommandFailure(

@@ -50,7 +50,7 @@ package struct RunCommand: AsyncParsableCommand {
 
     package func run() async throws {
         let settings = try Settings()
-        let plan = try await LocalRun.Plan(self, settings: settings)
+        let plan = try await LocalRun.Plan.check(self, settings: settings)
         // From here on an interruption ends the run in order.
         let stop = StopSignal()
         let status = try await Sessions.with(settings, migrating: true) { session in

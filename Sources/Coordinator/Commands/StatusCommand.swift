@@ -37,15 +37,7 @@ package struct StatusCommand: AsyncParsableCommand {
     private static let problemCount = 10
 
     package func run() async throws {
-        let session = try await DatabaseSession.open(try Settings().database)
-        let result: Result<Void, any Error>
-        do {
-            result = .success(try await show(session.queue))
-        } catch {
-            result = .failure(error)
-        }
-        await session.close()
-        try result.get()
+        try await Sessions.with(try Settings()) { session in try await show(session.queue) }
     }
 
     private func show(_ queue: PageQueue) async throws {

@@ -37,7 +37,7 @@ package enum ExportNaming {
     private static let longestName = 255
 
     /// Where a document's folder is made before it takes its place, and where the old one goes meanwhile.
-    static func temporaryNames(for folder: FilePath) -> (new: FilePath, old: FilePath) {
+    package static func temporaryNames(for folder: FilePath) -> (new: FilePath, old: FilePath) {
         let parent = folder.removingLastComponent()
         let digest = SHA256.hash(folder.bytes).hex.prefix(24)
         return (parent.appending(".quire-\(digest).new"), parent.appending(".quire-\(digest).old"))

@@ -17,36 +17,48 @@ extension LocalRun {
         let workerProgram: FilePath
         let logDirectory: FilePath
 
-        init(_ command: RunCommand, settings: Settings) async throws {
-            roots = try settings.roots(flags: command.sources.roots)
+        /// Checks what the command, the settings and this machine give. A function rather than an initializer: Swift
+        /// 6.3 cannot optimise one that suspends while half of its properties are set.
+        static func check(_ command: RunCommand, settings: Settings) async throws -> Plan {
+            let roots = try settings.roots(flags: command.sources.roots)
             let paths = try SubmittedPaths(command.sources.paths.map(\.path), roots: roots)
             guard let output = command.out?.path ?? settings["QUIRE_OUT"].map({ FilePath($0) }) else {
                 throw CommandFailure(.usage, "Say where the results go: --out DIR (or QUIRE_OUT).")
             }
-            self.output = output
             try paths.refuse(output: output)
-            workers = try command.workers ?? settings.number("QUIRE_WORKERS") ?? 1
-            let processors = sysconf(Int32(_SC_NPROCESSORS_ONLN))
-            threads = max(1, (try command.threads ?? settings.number("QUIRE_THREADS") ?? processors) / max(1, workers))
+            let workers = try command.workers ?? settings.number("QUIRE_WORKERS") ?? 1
             guard (1...64).contains(workers) else {
                 throw CommandFailure(.usage, "QUIRE_WORKERS must be from 1 to 64.")
             }
+            let processors = sysconf(Int32(_SC_NPROCESSORS_ONLN))
+            let threads = max(1, (try command.threads ?? settings.number("QUIRE_THREADS") ?? processors) / workers)
+            let renderer = try await renderer()
+            let (model, pipeline) = try await command.pipeline.resolve(settings)
+            return Plan(
+                order: SubmissionOrder(sources: command.sources, paths: paths, pipeline: pipeline, renderer: renderer),
+                output: output, model: model, workers: workers, threads: threads, roots: roots,
+                workerProgram: try workerProgram(beside: renderer),
+                logDirectory: EmbeddedPostgres.defaultDirectory(environment: settings.variables).appending("logs"))
+        }
+
+        private static func renderer() async throws(RenderError) -> PageRenderer {
             let renderer = try PageRenderer.besideThisProgram()
             // Missing fonts give silently blank pages.
             try await renderer.selfTest()
-            workerProgram = renderer.executable.removingLastComponent().appending("quire-worker")
-            guard workerProgram.withPlatformString({ access($0, X_OK) }) == 0 else {
+            return renderer
+        }
+
+        private static func workerProgram(beside renderer: PageRenderer) throws(CommandFailure) -> FilePath {
+            let program = renderer.executable.removingLastComponent().appending("quire-worker")
+            guard program.withPlatformString({ access($0, X_OK) }) == 0 else {
                 throw CommandFailure(
                     .workers,
                     """
-                    quire-worker is missing: \(workerProgram.displayText) is not there or cannot be executed. Build it \
+                    quire-worker is missing: \(program.displayText) is not there or cannot be executed. Build it \
                     (swift build) or install it beside this program.
                     """)
             }
-            let pipeline: Pipeline
-            (model, pipeline) = try await command.pipeline.resolve(settings)
-            order = SubmissionOrder(sources: command.sources, paths: paths, pipeline: pipeline, renderer: renderer)
-            logDirectory = EmbeddedPostgres.defaultDirectory(environment: settings.variables).appending("logs")
+            return program
         }
     }
 }

@@ -2,14 +2,16 @@
 struct PieceSplitter: Sendable {
     private let patterns: [Pattern]
 
-    /// Takes a Sequence of Splits (regular expression, isolated) that ends in ByteLevel without own expression.
+    /// GPT-2's expression, which ByteLevel applies to each piece unless the file says `use_regex: false`.
+    private static let byteLevel =
+        #"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
+
+    /// Takes a Sequence of Splits (regular expression, isolated) that ends in ByteLevel.
     init(_ description: TokenizerFile.PreTokenizer?) throws(TokenizerFault) {
         let steps = description?.pretokenizers ?? description.map { [$0] } ?? []
-        guard let last = steps.last, last.type == "ByteLevel", last.useRegex == false, last.addPrefixSpace == false
-        else {
+        guard let last = steps.last, last.type == "ByteLevel", last.addPrefixSpace == false else {
             throw TokenizerFault(
-                "its pre_tokenizer does not end in ByteLevel with use_regex and add_prefix_space false, "
-                    + "which is what is supported")
+                "its pre_tokenizer does not end in ByteLevel with add_prefix_space false, which is what is supported")
         }
         var patterns: [Pattern] = []
         for step in steps.dropLast() {
@@ -23,6 +25,7 @@ struct PieceSplitter: Sendable {
             }
             patterns.append(try Pattern(regex))
         }
+        if last.useRegex != false { patterns.append(try Pattern(Self.byteLevel)) }
         self.patterns = patterns
     }
 
