@@ -51,6 +51,24 @@ import Testing
         #expect(server.requests.count == 1)
     }
 
+    @Test func `An index that names files that are not listed is reported before the weights are fetched`() async throws
+    {
+        var fixture = fixture
+        let weights = ModelRepositoryFixture.weightsName
+        fixture.files["model.safetensors.index.json"] = Array(
+            #"{"weight_map":{"a":"\#(weights)","b":"model-00002.safetensors"}}"#.utf8)
+        let server = try ModelServer { [fixture] in fixture.answer($0) }
+        let target = try PullTarget()
+        let error = await #expect(throws: ModelStoreError.self) { try await target.pull(from: server.url) }
+        #expect(error?.description.contains("names model-00002.safetensors, which is not listed") == true)
+        #expect(server.requests(for: weights).isEmpty)
+
+        fixture.files["model-00002.safetensors"] = [1, 2, 3]
+        let whole = try ModelServer { [fixture] in fixture.answer($0) }
+        let manifest = try await target.pull(from: whole.url)
+        #expect(manifest.files.count == 6)
+    }
+
     @Test func `The token goes to the endpoint and not to where it redirects`() async throws {
         let store = try ModelServer { [fixture] in fixture.answer($0) }
         let endpoint = try ModelServer { [fixture, url = store.url] request in

@@ -46,7 +46,7 @@ package struct ModelPullCommand: AsyncParsableCommand {
             let manifest = try await puller.pull()
             let bytes = manifest.files.reduce(0) { $0 + $1.size }
             Console.line(
-                "\(manifest.files.count) files, \(ByteCount.text(bytes)), all checked by SHA-256, are in \(directory.displayText)"
+                "\(manifest.files.count) files, \(ByteCount.text(bytes)), all checked, are in \(directory.displayText)"
             )
         } catch {
             throw CommandFailure(error.exitStatus, error.description)

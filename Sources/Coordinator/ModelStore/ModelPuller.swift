@@ -1,5 +1,6 @@
 internal import Dispatch
 private import Glibc
+internal import Inference
 internal import Shared
 package import SystemPackage
 
@@ -44,12 +45,16 @@ package struct ModelPuller: Sendable {
             if let digest = try await present(file) {
                 progress.note("\(file.name): already there, \(ByteCount.text(file.size))")
                 manifest.add(file, digest)
+                try checkIndex(file, files)
             } else {
                 missing.append(file)
             }
         }
         try checkSpace(for: missing)
-        for file in missing { manifest.add(file, try await fetch(file)) }
+        for file in missing {
+            manifest.add(file, try await fetch(file))
+            try checkIndex(file, files)
+        }
         try manifest.write(to: directory)
         return manifest
     }
@@ -96,6 +101,22 @@ package struct ModelPuller: Sendable {
                 digits.allSatisfy(\.isHexDigit)
             else { continue }
             _ = directory.appending(name).withPlatformString { unlink($0) }
+        }
+    }
+
+    /// Throws where the index of the weights, which comes before them, names files that are not to be had.
+    private func checkIndex(_ file: RemoteFile, _ files: [RemoteFile]) throws(ModelStoreError) {
+        guard file.name == RemoteFile.indexName else { return }
+        let path = directory.appending(file.name)
+        let index: JSONValue
+        do {
+            index = try JSONValue(parsing: MappedFile(path).bytes())
+        } catch {
+            throw .unusableFile(path, reason: "\(error)")
+        }
+        let named = Set((index["weight_map"]?.members ?? []).compactMap(\.value.text))
+        if let lost = named.sorted().first(where: { name in !files.contains { $0.name == name } }) {
+            throw .notAModel(url: repository.listingURL, reason: "\(file.name) names \(lost), which is not listed")
         }
     }
 

@@ -17,6 +17,9 @@ package struct RemoteFile: Sendable, Hashable {
         }
     }
 
+    /// Says which file of weights holds which tensor.
+    static let indexName = "model.safetensors.index.json"
+
     package let name: String
     package let size: Int64
     package let digest: Digest
@@ -95,7 +98,7 @@ package struct RemoteFile: Sendable, Hashable {
     /// Whether Quire uses the file, or a licence asks that it goes along.
     private static func isNeeded(_ name: String) -> Bool {
         let wanted = [
-            "config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors.index.json", "LICENSE",
+            "config.json", "tokenizer.json", "tokenizer_config.json", indexName, "LICENSE",
             "README.md",
         ]
         return wanted.contains(name) || (name.hasSuffix(".safetensors") && !name.contains("/"))
