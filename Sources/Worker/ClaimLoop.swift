@@ -20,6 +20,7 @@ struct ClaimLoop: Sendable {
     /// Throws only what makes this worker useless, after giving its pages back.
     func run() async throws {
         var pause = Duration.milliseconds(200)
+        var told: Set<String> = []
         while !drain.isDraining {
             if let lease = await claim() {
                 pause = .milliseconds(200)
@@ -27,6 +28,7 @@ struct ClaimLoop: Sendable {
                 defer { heartbeat.ended(lease.token) }
                 try await work(on: lease)
             } else {
+                await tellOfUnreachableRoots(&told)
                 // Jitter keeps many idle workers from asking in step.
                 try? await Task.sleep(for: pause * Double.random(in: 0.5...1.5))
                 pause = min(pause * 2, .seconds(3))
@@ -37,10 +39,22 @@ struct ClaimLoop: Sendable {
     private func claim() async -> Lease? {
         do {
             return try await queue.claim(
-                worker: heartbeat.workerID, modelDigest: identity.modelDigest, leaseSeconds: configuration.leaseSeconds)
+                worker: heartbeat.workerID, modelDigest: identity.modelDigest, roots: Array(configuration.roots.keys),
+                leaseSeconds: configuration.leaseSeconds)
         } catch {
             Log.line("Cannot claim pages, trying again: \(error)")
             return nil
+        }
+    }
+
+    /// Says once of each root that work waits under it which this worker cannot reach.
+    private func tellOfUnreachableRoots(_ told: inout Set<String>) async {
+        guard let waiting = try? await queue.rootsWithWork(modelDigest: identity.modelDigest) else { return }
+        for root in waiting.subtracting(configuration.roots.keys).subtracting(told).sorted() {
+            Log.line(
+                "Pages wait under the root '\(root)', which this worker does not know: "
+                    + "to have them done here, start it with --root \(root)=/PATH, where that folder is mounted.")
+            told.insert(root)
         }
     }
 

@@ -172,4 +172,30 @@ import Testing
         #expect(model.status == 5)
         #expect(model.errors.contains("/nonexistent"))
     }
+
+    @Test func `a worker tells of work that it cannot reach, and leaves it to others`() async throws {
+        let work = try await Workspace()
+        try await work.copySamples("scans/notice.png")
+        let submitted = try await work.quire("submit", work.archive.string, "--root", "nas=\(work.directory.path)")
+        #expect(submitted.status == 0, "\(submitted.output) \(submitted.errors)")
+        let stranger = try work.start("quire-worker")
+        let told = try await work.wait { stranger.errors.contains("--root nas=") }
+        #expect(told, "\(stranger.errors)")
+        let worker = try work.start("quire-worker", "--root", "nas=\(work.directory.path)")
+        let finished = try await work.wait { try await work.status()?.isFinished == true }
+        #expect(finished, "\(worker.errors)")
+        for program in [stranger, worker] {
+            program.send(signal: SIGTERM)
+            let outcome = await program.outcome()
+            #expect(outcome.status == 0)
+        }
+    }
+
+    @Test func `an address on the command line keeps its slashes`() async throws {
+        let work = try await Workspace()
+        let outcome = try await work.quire(
+            "model", "pull", "a/b", "--endpoint", "http://127.0.0.1:9", "--out", work.out.string)
+        #expect(outcome.status == 5)
+        #expect(outcome.errors.contains("http://127.0.0.1:9/"), "\(outcome.errors)")
+    }
 }

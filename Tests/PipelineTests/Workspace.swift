@@ -13,7 +13,7 @@ final class Workspace: Sendable {
     static let project = FilePath(#filePath).removingLastComponent().removingLastComponent().removingLastComponent()
     static let samples = project.appending("samples/archive")
     static let nano = project.appending("models/quire-nano")
-    static let tiny = project.appending("Tests/InferenceTests/Fixtures/golden/tiny-f32")
+    static let tiny = project.appending("Tests/InferenceTests/Fixtures/golden/tiny-bf16")
 
     init() async throws {
         directory = try TemporaryDirectory(prefix: "quire-pipeline")

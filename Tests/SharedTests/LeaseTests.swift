@@ -178,6 +178,19 @@ import Testing
         #expect(try await fixture.claim(worker)?.batchID == low)
     }
 
+    @Test func `a worker is given only pages under roots that it reaches`() async throws {
+        let (fixture, _, worker) = try await prepared(pages: 3)
+        let root = Fixture.folder("archive").root
+        let elsewhere = try await fixture.queue.claim(
+            worker: worker, modelDigest: Fixture.model, roots: ["elsewhere"], leaseSeconds: 60)
+        #expect(elsewhere == nil)
+        #expect(try await fixture.queue.rootsWithWork(modelDigest: Fixture.model) == [root])
+        #expect(try await fixture.queue.rootsWithWork(modelDigest: "another").isEmpty)
+        let here = try await fixture.queue.claim(
+            worker: worker, modelDigest: Fixture.model, roots: ["elsewhere", root], leaseSeconds: 60)
+        #expect(here?.pages == 1...3)
+    }
+
     @Test func `a claim reads the index of ready jobs, whatever the size of the queue`() async throws {
         let fixture = try await Fixture()
         let batch = try await fixture.openBatch()
@@ -187,7 +200,7 @@ import Testing
         try await fixture.database.query("ANALYZE quire.job")
         let rows = try await fixture.database.query(
             "EXPLAIN " + PageQueue.claimSQL,
-            [.int(worker), .text(Fixture.model), .int(1), .double(60)])
+            [.int(worker), .text(Fixture.model), .int(1), .double(60), .null])
         var plan = ""
         for var row in rows { plan += try row.text() + "\n" }
         #expect(plan.contains("using job_ready on job"), "\(plan)")

@@ -1,5 +1,4 @@
-internal import Shared
-internal import SystemPackage
+private import Glibc
 
 /// The command line as bytes: file names need not be UTF-8, and the argument parser knows only String.
 ///
@@ -47,7 +46,8 @@ package enum RawArguments {
 extension CommandLine {
     fileprivate static var unsafeArguments: [[UInt8]] {
         (0..<Int(argc)).compactMap { index in
-            unsafeArgv[index].map { FilePath(platformString: $0).bytes }
+            // Not by way of FilePath, which would make one slash of two, as in an address.
+            unsafeArgv[index].map { Array(UnsafeRawBufferPointer(start: $0, count: strlen($0))) }
         }
     }
 }

@@ -55,10 +55,11 @@ extension PageQueue {
 
     /// Leases the next range of pages that this model can do; nil if there is none now.
     ///
+    /// `roots` names those that the worker can reach: batches under others are left to other workers; nil means all.
     /// Batches of the highest priority come first, and share by weight among themselves. The lease ends `leaseSeconds`
     /// after the claim or the last pages recorded.
     package func claim(
-        worker: Int64, modelDigest: String, leaseSeconds: Double
+        worker: Int64, modelDigest: String, roots: [String]? = nil, leaseSeconds: Double
     ) async throws(DatabaseError) -> Lease? {
         // The token is drawn first: should the answer to the claim be lost, it finds the job again.
         var tokens = try await database.query("SELECT nextval('quire.lease_token')")
@@ -66,16 +67,33 @@ extension PageQueue {
         let token = try tokens[0].int64()
         return try await database.run { connection throws(DatabaseError) in
             try connection.query(
-                Self.claimSQL, [.int(worker), .text(modelDigest), .int(token), .double(leaseSeconds)])
+                Self.claimSQL,
+                [
+                    .int(worker), .text(modelDigest), .int(token), .double(leaseSeconds),
+                    roots.map { .texts($0) } ?? .null,
+                ])
             return try Self.lease(token: token, worker: worker, connection)
         }
     }
 
-    /// $1 worker, $2 model digest, $3 token, $4 lease seconds.
+    /// The roots of open batches of this model that have work.
+    package func rootsWithWork(modelDigest: String) async throws(DatabaseError) -> Set<String> {
+        let rows = try await database.query(
+            """
+            SELECT DISTINCT b.source_root FROM quire.batch b JOIN quire.pipeline p ON p.id = b.pipeline_id
+            WHERE b.state = 'open' AND b.has_jobs AND p.model_digest = $1
+            """, [.text(modelDigest)])
+        var roots: Set<String> = []
+        for var row in rows { roots.insert(try row.text()) }
+        return roots
+    }
+
+    /// $1 worker, $2 model digest, $3 token, $4 lease seconds, $5 roots or NULL.
     package static let claimSQL = """
         WITH batches AS MATERIALIZED (
           SELECT b.id FROM quire.batch b JOIN quire.pipeline p ON p.id = b.pipeline_id
           WHERE b.state = 'open' AND b.has_jobs AND p.model_digest = $2
+            AND ($5::text[] IS NULL OR b.source_root = ANY ($5::text[]))
             AND EXISTS (SELECT FROM quire.worker w WHERE w.id = $1 AND w.ended_at IS NULL AND NOT w.should_drain)
             AND NOT EXISTS (
               SELECT FROM quire.job j WHERE j.worker_id = $1 AND j.state = 'leased' AND j.token = $3)

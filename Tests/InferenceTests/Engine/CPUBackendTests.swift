@@ -121,8 +121,12 @@ import Testing
                 var a = bench.cpu.upload([value], rows: 1, columns: 1)
                 var b = bench.plain.upload([value], rows: 1, columns: 1)
                 switch operation {
-                case 0: (bench.cpu.gelu(&a), bench.plain.gelu(&b))
-                case 1: (bench.cpu.quickGELU(&a), bench.plain.quickGELU(&b))
+                case 0:
+                    bench.cpu.gelu(&a)
+                    bench.plain.gelu(&b)
+                case 1:
+                    bench.cpu.quickGELU(&a)
+                    bench.plain.quickGELU(&b)
                 default:
                     bench.cpu.siluMultiply(&a, by: bench.cpu.upload([1], rows: 1, columns: 1))
                     bench.plain.siluMultiply(&b, by: bench.plain.upload([1], rows: 1, columns: 1))
