@@ -60,13 +60,13 @@ struct ClaimLoop: Sendable {
 
     /// Settles the pages of one lease, in order; what is not settled is given back.
     private func work(on lease: Lease) async throws {
-        guard let root = configuration.roots[lease.file.root] else {
-            await giveBack(lease)
-            throw WorkerError.unmappedRoot(lease.file.root, batch: lease.batchID)
-        }
-        let file = root.appending(lease.file.path.components)
         var ledger = LeaseLedger(pages: lease.pages, recordedElsewhere: lease.recordedElsewhere)
         do {
+            guard let root = configuration.roots[lease.file.root] else {
+                throw LeaseProblem(
+                    reason: "The worker does not know the root '\(lease.file.root)' of this file.", isPermanent: false)
+            }
+            let file = root.appending(lease.file.path.components)
             let plan = try pipeline.plan(for: lease)
             try await SourceCheck.verify(file, is: lease.sha256, stamp: lease.stamp)
             try await recognise(file, lease: lease, plan: plan, ledger: &ledger)

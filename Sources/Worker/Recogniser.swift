@@ -1,9 +1,10 @@
 internal import Inference
+internal import Shared
 internal import SystemPackage
 
 /// The engine on a thread of its own: forward passes block.
 actor Recogniser {
-    private let executor = SerialExecutorQueue(label: "quire.recogniser")
+    private let executor = QueueExecutor(label: "quire.recogniser")
     private let engine: OCREngine
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }

@@ -21,8 +21,7 @@ struct Worker: AsyncParsableCommand {
             gives that page back too. Without DATABASE_URL (or PG* variables) it uses the private database that quire
             starts on this machine.
 
-            Exit codes: 0 told to stop; 2 wrong options; 3 no database; 5 no usable model; 6 the renderer does not work;
-            7 a batch lies under a root that this worker was not told of.
+            Exit codes: 0 told to stop; 2 wrong options; 3 no database; 5 no usable model; 6 the renderer does not work.
             """,
         version: QuireVersion.current)
 
@@ -112,7 +111,6 @@ struct Worker: AsyncParsableCommand {
 
     private static func exitCode(for error: any Error) -> Int32 {
         switch error {
-        case WorkerError.unmappedRoot: 7
         case is WorkerError, is SettingsError: 2
         case is DatabaseError: 3
         case is InferenceError, is ModelDigestError: 5

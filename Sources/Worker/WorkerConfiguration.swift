@@ -30,7 +30,6 @@ struct WorkerConfiguration: Sendable {
 enum WorkerError: Error, CustomStringConvertible {
     case badDevice(String)
     case badThreads(Int)
-    case unmappedRoot(String, batch: Int64)
 
     var description: String {
         switch self {
@@ -38,9 +37,6 @@ enum WorkerError: Error, CustomStringConvertible {
             "Device '\(device)' cannot be used: this program was built without GPU code. Use --device cpu."
         case .badThreads(let count):
             "\(count) is not a number of threads from 1 to 1024: correct --threads or QUIRE_THREADS."
-        case .unmappedRoot(let root, let batch):
-            "Batch \(batch) lies under the root '\(root)', which this worker does not know. "
-                + "Start it with --root \(root)=/PATH, where that folder is mounted here."
         }
     }
 }

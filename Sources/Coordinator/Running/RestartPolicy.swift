@@ -19,8 +19,8 @@ package struct RestartPolicy: Sendable {
     package static let mostFruitlessDeaths = 8
     /// A worker that lived so long had started well.
     private static let goodLifeSeconds = 60.0
-    /// What `quire-worker` ends with when it cannot work here at all: options, model, renderer, roots.
-    private static let hopelessCodes: Set<Int32> = [2, 5, 6, 7]
+    /// What `quire-worker` ends with when it cannot work here at all: options, model, renderer.
+    private static let hopelessCodes: Set<Int32> = [2, 5, 6]
 
     package init() {}
 
