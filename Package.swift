@@ -77,13 +77,15 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "InferenceTests",
-            dependencies: ["Bench", "CKernels", "Digest", "Inference", "Parity", systemPackage], exclude: ["Fixtures"],
+            dependencies: ["Bench", "CKernels", "Digest", "Inference", "Parity", "TestSupport", systemPackage],
+            exclude: ["Fixtures"],
             swiftSettings: settings),
         .testTarget(
             name: "SharedTests", dependencies: ["Digest", "Migrations", "Shared", "TestSupport", systemPackage],
             swiftSettings: settings),
         .testTarget(
-            name: "RenderingTests", dependencies: ["Digest", "Rendering", systemPackage], exclude: ["Fixtures"],
+            name: "RenderingTests", dependencies: ["Digest", "Rendering", "TestSupport", systemPackage],
+            exclude: ["Fixtures"],
             swiftSettings: settings),
         .testTarget(
             name: "CoordinatorTests",

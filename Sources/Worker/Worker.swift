@@ -1,5 +1,4 @@
 internal import ArgumentParser
-internal import Dispatch
 internal import Glibc
 internal import Inference
 internal import Rendering
@@ -66,8 +65,6 @@ struct Worker: AsyncParsableCommand {
         let settings = try Settings()
         let configuration = try WorkerConfiguration(self, settings: settings)
         let drain = DrainSignal()
-        let sources = drain.listen()
-        defer { sources.forEach { $0.cancel() } }
 
         let renderer = try PageRenderer.besideThisProgram()
         // Missing fonts give silently blank pages: better no worker than that.

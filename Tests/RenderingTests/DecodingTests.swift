@@ -2,6 +2,7 @@ import Digest
 import FoundationEssentials
 import Rendering
 import SystemPackage
+import TestSupport
 import Testing
 
 /// What `Fixtures/make_fixtures.py` says that an image must decode to.
@@ -60,7 +61,7 @@ struct ExpectedImage: Decodable, Sendable {
 
     @Test(arguments: ["rgb8.png", "interlaced.png", "rgb420.jpg", "rgb422-progressive.jpg", "turned3.tiff"])
     func `never makes up what a cut file lacks`(name: String) async throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryDirectory()
         let whole = try Fixture.bytes(name)
         let renderer = try PageRenderer.underTest()
         let complete = try await renderer.image(Fixture.path(name))
@@ -75,7 +76,7 @@ struct ExpectedImage: Decodable, Sendable {
     }
 
     @Test func `reads a JPEG and a PNG that lack only their end mark`() async throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryDirectory()
         let renderer = try PageRenderer.underTest()
         for (name, mark) in [("rgb420.jpg", 2), ("rgb8.png", 12)] {
             let file = try folder.write(try Fixture.bytes(name).dropLast(mark), as: name)
@@ -86,7 +87,7 @@ struct ExpectedImage: Decodable, Sendable {
 
     @Test(arguments: ["g3.tiff", "g4.tiff", "lzw.tiff", "deflate.tiff", "packbits.tiff", "ycbcr-jpeg.tiff"])
     func `reports compressed TIFF data that end too early`(name: String) async throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryDirectory()
         var bytes = try Fixture.bytes(name)
         setTag(279, of: &bytes) { $0 / 2 }
         let error = try await PageRenderer.underTest().failure(try folder.write(bytes, as: "cut.tiff"))
@@ -94,7 +95,7 @@ struct ExpectedImage: Decodable, Sendable {
     }
 
     @Test func `keeps the place of pages that a cut TIFF has lost`() async throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryDirectory()
         let whole = try Fixture.bytes("pages5.tiff")
         let renderer = try PageRenderer.underTest()
         let file = try folder.write(Array(whole.prefix(whole.count * 7 / 10)), as: "cut.tiff")
@@ -106,7 +107,7 @@ struct ExpectedImage: Decodable, Sendable {
     }
 
     @Test func `counts a TIFF whose list of pages runs in a circle once`() async throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryDirectory()
         var bytes = try Fixture.bytes("rgb8.tiff")
         let directory = little(bytes, 4, 4)
         let next = directory + 2 + little(bytes, directory, 2) * 12
@@ -116,7 +117,7 @@ struct ExpectedImage: Decodable, Sendable {
     }
 
     @Test func `refuses enormous images before it allocates`() async throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryDirectory()
         let renderer = try PageRenderer.underTest()
         var png = try Fixture.bytes("rgb8.png")
         for place in 16..<24 { png[place] = 0x0F }

@@ -1,5 +1,6 @@
 import Rendering
 import SystemPackage
+import TestSupport
 import Testing
 
 @Suite struct `Cutting out figures` {
@@ -13,7 +14,7 @@ import Testing
 
     @Test func `gives a JPEG for each box, black where it reaches beyond the image`() async throws {
         let renderer = try PageRenderer.underTest()
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryDirectory()
         let boxes = [
             PixelBox(x1: 0, y1: 0, x2: 16, y2: 32), PixelBox(x1: 48, y1: 32, x2: 80, y2: 64),
             PixelBox(x1: -16, y1: -16, x2: 16, y2: 16), PixelBox(x1: 500, y1: 500, x2: 516, y2: 516),

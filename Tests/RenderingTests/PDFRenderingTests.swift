@@ -1,5 +1,6 @@
 import Rendering
 import SystemPackage
+import TestSupport
 import Testing
 
 @Suite struct `Rendering of PDF pages` {
@@ -7,7 +8,7 @@ import Testing
     private static let bar = "0 0 0 rg 0 0 50 20 re f"
 
     private func render(_ pdf: HandmadePDF, page: Int = 1, pdfDPI: Int? = nil) async throws -> PageImage {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryDirectory()
         return try await PageRenderer.underTest().image(
             try folder.write(pdf.bytes, as: "a.pdf"), page: page, pdfDPI: pdfDPI)
     }
@@ -110,7 +111,7 @@ import Testing
     }
 
     @Test func `lowers the resolution of a large page until it fits, but not below 72`() async throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryDirectory()
         let pdf = HandmadePDF(pages: [.init(mediaBox: [0, 0, 1000, 1000], content: Self.bar)])
         let file = try folder.write(pdf.bytes, as: "large.pdf")
         let lower = try await PageRenderer.underTest(RenderLimits(maxPixels: 2_000_000)).image(file)
@@ -122,7 +123,7 @@ import Testing
 
     @Test(arguments: ["locked-rc4.pdf", "locked-aes256.pdf"])
     func `opens an encrypted PDF with the password beside it only`(name: String) async throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryDirectory()
         let renderer = try PageRenderer.underTest()
         let file = try folder.write(try Fixture.bytes(name), as: name)
         let without = try await renderer.failure(file)
@@ -136,14 +137,14 @@ import Testing
     }
 
     @Test func `takes passwords that are not ASCII`() async throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryDirectory()
         let file = try folder.write(try Fixture.bytes("locked-umlaut.pdf"), as: "a.pdf")
         _ = try folder.write(Array("grüße\n".utf8), as: "a.pdf.password")
         #expect(try await PageRenderer.underTest().image(file).darkPixels == 100 * 80)
     }
 
     @Test func `counts thousands of pages and renders the last`() async throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryDirectory()
         let page = HandmadePDF.Page(mediaBox: [0, 0, 200, 100], content: Self.bar)
         let file = try folder.write(
             HandmadePDF(pages: Array(repeating: page, count: 5000)).bytes, as: "many.pdf")
@@ -153,7 +154,7 @@ import Testing
     }
 
     @Test func `says why a damaged PDF cannot be read`() async throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryDirectory()
         let renderer = try PageRenderer.underTest()
         let whole = HandmadePDF(pages: [.init(mediaBox: [0, 0, 200, 100], content: Self.bar)]).bytes
         let empty = HandmadePDF(pages: []).bytes

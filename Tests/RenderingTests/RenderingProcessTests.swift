@@ -2,13 +2,14 @@ import FoundationEssentials
 import Glibc
 import Rendering
 import SystemPackage
+import TestSupport
 import Testing
 
 @Suite struct `Rendering processes` {
     private static let page = HandmadePDF.Page(mediaBox: [0, 0, 800, 800], content: "0 0 0 rg 0 0 400 400 re f")
 
     @Test func `open files whose names are no text`() async throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryDirectory()
         let renderer = try PageRenderer.underTest()
         for name: [UInt8] in [[0xFF, 0xFE, 0x80, 0x2E, 0x70], [0x67, 0x72, 0xFC, 0x6E], Array("a b\n'$(x)".utf8)] {
             let file = try folder.write(try Fixture.bytes("rgb8.png"), as: name)
@@ -21,7 +22,7 @@ import Testing
     }
 
     @Test func `refuse what is no regular file, is missing, empty or of another kind`() async throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryDirectory()
         let renderer = try PageRenderer.underTest()
         let fifo = folder.path.appending("fifo")
         #expect(fifo.withPlatformString { mkfifo($0, 0o600) } == 0)
@@ -40,7 +41,7 @@ import Testing
     }
 
     @Test func `that cannot open a document give every page its error`() async throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryDirectory()
         let file = try folder.write(Array("%PDF-1.4 nothing".utf8), as: "a.pdf")
         let pages = try await PageRenderer.underTest().pages(file, 3...7)
         #expect(pages.map(\.page) == [3, 4, 5, 6, 7])
@@ -68,7 +69,7 @@ import Testing
     }
 
     @Test func `that are killed from outside cost one page`() async throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryDirectory()
         let file = try folder.write(HandmadePDF(pages: Array(repeating: Self.page, count: 8)).bytes, as: "eight.pdf")
         let session = try PageRenderer.underTest().session(file, pages: 1...8)
         var pages = [try #require(await session.next())]
@@ -99,7 +100,7 @@ import Testing
     }
 
     @Test func `that take too long cost one page`() async throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryDirectory()
         let file = try folder.write(endless(at: 1, of: 4).bytes, as: "endless.pdf")
         let pages = try await PageRenderer.underTest(RenderLimits(secondsPerPage: 5)).pages(file, 1...4)
         #expect(pages.map(\.errorKind) == [nil, .timedOut, nil, nil])
@@ -107,7 +108,7 @@ import Testing
     }
 
     @Test func `end when a session is cancelled or dropped`() async throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryDirectory()
         let file = try folder.write(HandmadePDF(pages: Array(repeating: Self.page, count: 50)).bytes, as: "fifty.pdf")
         let renderer = try PageRenderer.underTest()
         let session = renderer.session(file, pages: 1...50)
@@ -132,7 +133,7 @@ import Testing
 
     @Test func `leave neither descriptors nor dead children behind`() async throws {
         let renderer = try PageRenderer.underTest()
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryDirectory()
         let good = try folder.write(try Fixture.bytes("grey1.png"), as: "leak-good")
         let bad = try folder.write(Array("%PDF-1.4".utf8), as: "leak-bad")
         let before = openDescriptors()
@@ -175,14 +176,14 @@ import Testing
     }
 
     /// A script that starts the true program, or something else, in its place.
-    private func standIn(_ script: String, in folder: TemporaryFolder) throws -> PageRenderer {
+    private func standIn(_ script: String, in folder: TemporaryDirectory) throws -> PageRenderer {
         let file = try folder.write(Array("#!/bin/sh\n\(script)\n".utf8), as: "stand-in")
         #expect(file.withPlatformString { chmod($0, 0o700) } == 0)
         return PageRenderer(executable: file)
     }
 
     @Test func `never pass a page off as blank for want of fonts`() async throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryDirectory()
         let fonts = try folder.write(Array("<fontconfig><dir>/nowhere</dir></fontconfig>".utf8), as: "fonts.conf")
         let renderer = try standIn(
             "FONTCONFIG_FILE=\(fonts) exec \(try PageRenderer.underTest().executable) \"$@\"", in: folder)
@@ -200,7 +201,7 @@ import Testing
         "head -c 48 /dev/zero", "exit 3", "printf DNRQ", "echo words >&2; exit 127", "head -c 100000 /dev/urandom",
     ])
     func `that do not keep to the agreement are found out`(script: String) async throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryDirectory()
         let renderer = try standIn(script, in: folder)
         await #expect { try await renderer.inspect(Fixture.path("rgb8.png")) } throws: {
             ($0 as? RenderError)?.kind == .broken
@@ -208,7 +209,7 @@ import Testing
     }
 
     @Test func `that claim impossible sizes are found out`() async throws {
-        let folder = try TemporaryFolder()
+        let folder = try TemporaryDirectory()
         let opened = FrameHeader(status: .opened, number: 1, width: 2, payloadBytes: 0).bytes
         let claims = [
             FrameHeader(status: .image, number: 1, width: 20_000, height: 20_000, payloadBytes: 1_200_000_000),

@@ -4,44 +4,6 @@ import Rendering
 import SystemPackage
 import Testing
 
-/// A folder of its own for one test, removed with it.
-final class TemporaryFolder {
-    let path: FilePath
-
-    init() throws {
-        var template = Array("/tmp/quire-rendering-XXXXXX".utf8CString)
-        let made = try #require(template.withUnsafeMutableBufferPointer { $0.baseAddress.flatMap { mkdtemp($0) } })
-        path = FilePath(platformString: made)
-    }
-
-    deinit {
-        guard let folder = path.withPlatformString({ opendir($0) }) else { return }
-        while let entry = readdir(folder) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { FilePath(platformString: $0) }
-            }
-            if let component = name.lastComponent, component.kind == .regular {
-                _ = path.appending(component).withPlatformString { unlink($0) }
-            }
-        }
-        closedir(folder)
-        _ = path.withPlatformString { rmdir($0) }
-    }
-
-    /// Writes a file whose name may be any bytes.
-    func write(_ bytes: [UInt8], as name: [UInt8]) throws -> FilePath {
-        let file = FilePath(
-            platformString: path.string.utf8.map { CChar(bitPattern: $0) } + [47]
-                + name.map { CChar(bitPattern: $0) } + [0])
-        let descriptor = try FileDescriptor.open(
-            file, .writeOnly, options: [.create, .truncate], permissions: .ownerReadWrite)
-        try descriptor.closeAfter { _ = try descriptor.writeAll(bytes) }
-        return file
-    }
-
-    func write(_ bytes: [UInt8], as name: String) throws -> FilePath { try write(bytes, as: Array(name.utf8)) }
-}
-
 enum Fixture {
     static let folder = FilePath(#filePath).removingLastComponent().appending("Fixtures")
 

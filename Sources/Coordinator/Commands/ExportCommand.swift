@@ -42,7 +42,7 @@ package struct ExportCommand: AsyncParsableCommand {
 
     package func run() async throws {
         let settings = try Settings()
-        let wasInterrupted = try await Interruption.watching {
+        let wasInterrupted = try await StopSignal.interrupts {
             let report = try await Sessions.with(settings) { session in
                 let batch = try await BatchLookup.batch(named: batch, in: session.queue)
                 let exporter = Exporter(

@@ -54,7 +54,7 @@ package struct StatusCommand: AsyncParsableCommand {
         }
         let (json, batch) = (json, number)
         // Watching ends well when it is interrupted, too.
-        _ = try await Interruption.watching { try await Self.follow(queue, batch: batch, json: json) }
+        _ = try await StopSignal.interrupts { try await Self.follow(queue, batch: batch, json: json) }
     }
 
     private static func follow(_ queue: PageQueue, batch: Int64?, json: Bool) async throws {

@@ -36,7 +36,7 @@ package struct SubmitCommand: AsyncParsableCommand {
         let (_, pipeline) = try await pipeline.resolve(settings)
         let order = SubmissionOrder(
             sources: sources, paths: paths, pipeline: pipeline, renderer: try PageRenderer.besideThisProgram())
-        let wasInterrupted = try await Interruption.watching {
+        let wasInterrupted = try await StopSignal.interrupts {
             try await Sessions.with(settings) { session in
                 let outcome = try await order.carryOut(queue: session.queue, display: ProgressDisplay())
                 let summary = try await SubmissionSummary(outcome, paths: paths, queue: session.queue)

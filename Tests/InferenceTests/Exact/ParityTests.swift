@@ -1,6 +1,7 @@
 import Inference
 import Parity
 import SystemPackage
+import TestSupport
 import Testing
 
 @Suite struct ParityTests {
@@ -36,12 +37,13 @@ import Testing
         ("ngram.json", "[7]"), ("layout.json", ""), ("resize.safetensors", "\u{7f}"), ("stages-x.safetensors", "x"),
     ])
     func `a wrong or damaged file fails its case`(name: String, text: String) async throws {
-        let folder = try TemporaryFolder()
-        try folder.write(text, to: folder.path.appending(name))
+        let folder = try TemporaryDirectory()
+        _ = try folder.write(Array(text.utf8), as: name)
         if name.hasPrefix("stages-") {
             try folder.makeFolder("odd-f32")
             for file in ["config.json", "model.safetensors"] {
-                try folder.link(Fixtures.golden.path.appending("odd-f32").appending(file), as: "odd-f32/\(file)")
+                try folder.link(
+                    "odd-f32/\(file)", to: Fixtures.golden.path.appending("odd-f32").appending(file).string)
             }
         }
         let suite = ParitySuite(GoldenFolder(folder.path), threads: 1)

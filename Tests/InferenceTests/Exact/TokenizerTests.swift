@@ -1,6 +1,7 @@
 import Inference
 import Parity
 import SystemPackage
+import TestSupport
 import Testing
 
 @Suite struct TokenizerTests {
@@ -189,10 +190,8 @@ struct TokenizerText {
     }
 
     func load() throws -> Tokenizer {
-        let folder = try TemporaryFolder()
-        let path = folder.path.appending("tokenizer.json")
-        try folder.write(override ?? json, to: path)
-        return try Tokenizer(contentsOf: path)
+        let folder = try TemporaryDirectory()
+        return try Tokenizer(contentsOf: try folder.write(Array((override ?? json).utf8), as: "tokenizer.json"))
     }
 
     private static func quoted(_ text: String) -> String {

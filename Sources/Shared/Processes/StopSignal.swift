@@ -18,6 +18,7 @@ package final class StopSignal: Sendable {
         }
     }
 
+    /// How many came so far.
     package var count: Int { received.load(ordering: .relaxed) }
 
     /// Runs `body`; it is cancelled at the first signal, and `CancellationError` thrown.
@@ -33,6 +34,17 @@ package final class StopSignal: Sendable {
             defer { group.cancelAll() }
             guard let value = try await group.next() else { throw CancellationError() }
             return value
+        }
+    }
+
+    /// Runs `body`, cancelled at the first signal; returns whether one came, so that what was opened has been closed.
+    package static func interrupts(_ body: @escaping @Sendable () async throws -> Void) async throws -> Bool {
+        let stop = StopSignal()
+        do {
+            try await stop.interrupting(body)
+            return false
+        } catch is CancellationError where stop.count > 0 {
+            return true
         }
     }
 }
