@@ -32,8 +32,8 @@ struct Housekeeper: Sendable {
     private func attempt(_ what: String, _ body: () async throws -> Void) async {
         do {
             try await body()
-        } catch  where !(error is CancellationError) {
-            Log.line("Cannot \(what): \(error)")
-        } catch {}
+        } catch {
+            if !(error is CancellationError) { Log.line("Cannot \(what): \(error)") }
+        }
     }
 }

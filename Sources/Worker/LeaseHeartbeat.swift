@@ -36,10 +36,10 @@ final class LeaseHeartbeat: Sendable {
         if reply.isUnknown {
             let id = try await queue.register(identity)
             worker.withLock { $0 = id }
-            state.withLock { $0.lost.formUnion(held) }
-        } else {
-            state.withLock { $0.lost.formUnion(reply.lostTokens.intersection($0.held)) }
         }
+        // What has ended since the question was asked is no longer anybody's concern.
+        let lost = reply.isUnknown ? held : reply.lostTokens
+        state.withLock { $0.lost.formUnion(lost.intersection($0.held)) }
         if reply.shouldDrain { drain.drain() }
     }
 }

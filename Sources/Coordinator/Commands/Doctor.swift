@@ -117,7 +117,7 @@ package struct Doctor: Sendable {
     }
 
     private func worker() -> Finding {
-        let folder = programs ?? MachineCheck.programDirectory()
+        let folder = programs ?? ProcessIdentity.programDirectory
         let path = (folder ?? ".").appending("quire-worker")
         guard path.withPlatformString({ access($0, X_OK) }) == 0 else {
             return Finding(

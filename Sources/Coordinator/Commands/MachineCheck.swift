@@ -25,13 +25,6 @@ enum MachineCheck {
         return pages > 0 && size > 0 ? Int64(pages) * Int64(size) : nil
     }
 
-    /// Where this program lies.
-    static func programDirectory() -> FilePath? {
-        var path = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
-        let length = readlink("/proc/self/exe", &path, path.count - 1)
-        return length > 0 ? FilePath(platformString: path).removingLastComponent() : nil
-    }
-
     /// The processor's name as the kernel gives it.
     private static func processor() -> String? {
         guard let file = try? FileDescriptor.open("/proc/cpuinfo", .readOnly, options: .closeOnExec) else { return nil }

@@ -22,18 +22,11 @@ enum FolderContents {
 
     /// The names in a folder.
     static func names(in folder: FilePath) throws(ExportError) -> [FilePath.Component] {
-        guard let stream = folder.withPlatformString({ opendir($0) }) else {
-            throw .system(folder, action: "open", errno: Errno(rawValue: errno))
+        do {
+            return try FolderListing.names(in: folder)
+        } catch {
+            throw .system(folder, action: "read", errno: error)
         }
-        defer { closedir(stream) }
-        var names: [FilePath.Component] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { FilePath.Component(platformString: $0) }
-            }
-            if let name, name.kind == .regular { names.append(name) }
-        }
-        return names
     }
 
     /// Makes a folder; nothing happens if it is there.

@@ -89,18 +89,14 @@ package struct ModelPuller: Sendable {
 
     /// What has arrived of other revisions of a file is of no use any more.
     private func removeOlderParts(of file: RemoteFile) {
-        guard let folder = directory.withPlatformString({ opendir($0) }) else { return }
-        defer { closedir(folder) }
         let own = "\(file.name).\(file.digest.hex.prefix(12)).part"
-        while let entry = readdir(folder) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
-                tuple.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
+        for component in (try? FolderListing.names(in: directory)) ?? [] {
+            let name = component.string
             let digits = name.dropFirst(file.name.utf8.count + 1).dropLast(5)
             guard name != own, name.hasPrefix("\(file.name)."), name.hasSuffix(".part"), digits.utf8.count == 12,
                 digits.allSatisfy(\.isHexDigit)
             else { continue }
-            _ = directory.appending(name).withPlatformString { unlink($0) }
+            _ = directory.appending(component).withPlatformString { unlink($0) }
         }
     }
 

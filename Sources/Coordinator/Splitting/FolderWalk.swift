@@ -35,12 +35,15 @@ package struct FolderWalk: Sendable {
             case .folder where info.isLink && path != folder:
                 try body(.passedOver(path, reason: "It is a symbolic link to a folder; submit that folder by itself."))
             case .folder:
-                guard let names = names(in: path) else {
-                    try body(.unreadable(path, reason: "The folder cannot be opened: \(Errno(rawValue: errno))."))
+                let names: [FilePath.Component]
+                do throws(Errno) {
+                    names = try FolderListing.names(in: path)
+                } catch {
+                    try body(.unreadable(path, reason: "The folder cannot be opened: \(error)."))
                     continue
                 }
                 // The last one waiting is visited first.
-                waiting += names.filter { !isSidecar($0) }.reversed().map { path.appending($0) }
+                waiting += sorted(names.filter { !isSidecar($0) }).reversed().map { path.appending($0) }
             case .file:
                 try body(.file(path, info.stamp))
             case .other:
@@ -78,21 +81,9 @@ package struct FolderWalk: Sendable {
         }
     }
 
-    /// The names in a folder in byte order; nil with `errno` set when it cannot be read.
-    private static func names(in folder: FilePath) -> [FilePath.Component]? {
-        guard let stream = folder.withPlatformString({ opendir($0) }) else { return nil }
-        defer { closedir(stream) }
-        var names: [FilePath.Component] = []
-        errno = 0
-        while let entry = readdir(stream) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { FilePath.Component(platformString: $0) }
-            }
-            if let name, name.kind == .regular { names.append(name) }
-            errno = 0
-        }
-        guard errno == 0 else { return nil }
-        return names.sorted { bytes(of: $0).lexicographicallyPrecedes(bytes(of: $1)) }
+    /// In byte order.
+    private static func sorted(_ names: [FilePath.Component]) -> [FilePath.Component] {
+        names.sorted { bytes(of: $0).lexicographicallyPrecedes(bytes(of: $1)) }
     }
 
     private static func bytes(of name: FilePath.Component) -> [UInt8] {

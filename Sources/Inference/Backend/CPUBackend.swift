@@ -53,7 +53,7 @@ package struct CPUBackend: Backend, Sendable {
         precondition(views.allSatisfy { $0.side == side } && side % patch == 0, "views have one size, of whole patches")
         let grid = side / patch
         let columns = 3 * patch * patch
-        let levels = (0..<256).map { (Float($0) / 255 - 0.5) / 0.5 }
+        let levels = Preprocessor.levels
         return CPUTensor(rows: views.count * grid * grid, columns: columns) { to in
             pool.split(views.count * grid, least: 4) { lines, _ in
                 for line in lines {

@@ -23,10 +23,7 @@ package enum ModelLocation {
 
     /// `models/quire-nano`, in a folder above the program or the working directory.
     private static func smallCheckpoint() -> FilePath? {
-        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
-        let length = readlink("/proc/self/exe", &buffer, buffer.count - 1)
-        let starts = [length > 0 ? FilePath(platformString: buffer).removingLastComponent() : nil, absolute(".")]
-        for start in starts.compactMap(\.self) {
+        for start in [ProcessIdentity.programDirectory, absolute(".")].compactMap(\.self) {
             var folder = start
             while true {
                 let candidate = folder.appending("models/quire-nano")

@@ -1,5 +1,5 @@
 private import Glibc
-private import SystemPackage
+package import SystemPackage
 
 /// What tells one process from every other, on this host and since it booted.
 ///
@@ -14,13 +14,13 @@ package enum ProcessIdentity {
 
     /// The kernel's id of this boot; empty where there is none.
     package static var bootID: String {
-        let text = contents(of: "/proc/sys/kernel/random/boot_id") ?? ""
+        let text = SmallFile.readText("/proc/sys/kernel/random/boot_id") ?? ""
         return String(text.prefix { !$0.isWhitespace })
     }
 
     /// When a process of this host started, in clock ticks since boot (field 22 of /proc/PID/stat); nil when it is gone.
     package static func startTicks(of pid: Int32) -> Int64? {
-        guard let text = contents(of: FilePath("/proc/\(pid)/stat")), let end = text.lastIndex(of: ")") else {
+        guard let text = SmallFile.readText(FilePath("/proc/\(pid)/stat")), let end = text.lastIndex(of: ")") else {
             return nil
         }
         // Field 2, the program's name, is in parentheses and may itself hold spaces and parentheses.
@@ -34,11 +34,10 @@ package enum ProcessIdentity {
         bootID == Self.bootID && self.startTicks(of: pid) == startTicks
     }
 
-    private static func contents(of path: FilePath) -> String? {
-        guard let file = try? FileDescriptor.open(path, .readOnly, options: .closeOnExec) else { return nil }
-        defer { try? file.close() }
-        var buffer = [UInt8](repeating: 0, count: 4096)
-        guard let count = try? buffer.withUnsafeMutableBytes({ try file.read(into: $0) }) else { return nil }
-        return String(decoding: buffer.prefix(count), as: UTF8.self)
+    /// The folder that holds the running program; nil where the kernel does not say.
+    package static var programDirectory: FilePath? {
+        var path = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
+        let length = readlink("/proc/self/exe", &path, path.count - 1)
+        return length > 0 ? FilePath(platformString: path).removingLastComponent() : nil
     }
 }
