@@ -48,7 +48,7 @@ let package = Package(
         .target(name: "CProcess"),
         .target(name: "Rendering", dependencies: ["CProcess", systemPackage], swiftSettings: settings),
         .target(
-            name: "Inference", dependencies: ["CKernels", "COpenBLAS", systemPackage],
+            name: "Inference", dependencies: ["CKernels", systemPackage],
             swiftSettings: settings),
 
         .executableTarget(

@@ -34,15 +34,16 @@ struct PageMeasurement {
         let prompt =
             [model.configuration.decoder.beginToken]
             + [Int32](repeating: model.configuration.imageToken, count: prepared.tokenCount) + words
-        var cache = model.makeCache(capacity: prompt.count + tokens)
-        let input = try model.embed(prompt, images: [embeddings])
-        var token = model.backend.argmax(try model.decode(input, cache: &cache), row: 0, banned: [])
+        let cache = model.backend.makeCache(in: model.makePool(tokens: prompt.count + tokens))
+        _ = model.backend.reserve(prompt.count + tokens, in: cache)
+        func next(_ ids: [Int32], images: [CPUTensor]) throws -> Int32 {
+            let hidden = try model.advance(try model.embed(ids, images: images), rows: [ids.count], caches: [cache])
+            return model.choose(hidden, banned: [[model.configuration.imageToken]])[0]
+        }
+        var token = try next(prompt, images: [embeddings])
         parts.append(Part(name: "prefill", seconds: seconds(), operations: costs.prefill(tokens: prompt.count)))
 
-        for _ in 0..<tokens {
-            let scores = try model.decode(try model.embed([token]), cache: &cache)
-            token = model.backend.argmax(scores, row: 0, banned: [model.configuration.imageToken])
-        }
+        for _ in 0..<tokens { token = try next([token], images: []) }
         let operations = (1...tokens).reduce(0) { $0 + costs.decoding(context: prompt.count + $1) }
         parts.append(Part(name: "decode", seconds: seconds(), operations: operations))
         promptTokens = prompt.count

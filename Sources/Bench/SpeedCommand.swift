@@ -4,6 +4,7 @@ import Inference
 import SystemPackage
 
 extension ResolutionMode: ExpressibleByArgument {}
+extension Precision: ExpressibleByArgument {}
 
 /// Implements `quire-bench speed`.
 struct SpeedCommand: AsyncParsableCommand {
@@ -29,6 +30,9 @@ struct SpeedCommand: AsyncParsableCommand {
 
     @Option(help: "How many threads compute.")
     var threads: Int = Self.processors
+
+    @Option(help: "What weights, keys and values are rounded to.")
+    var precision: Precision = .bfloat16
 
     @Option(help: "How many tokens to decode for the measurement.")
     var tokens: Int = 32
@@ -66,7 +70,7 @@ struct SpeedCommand: AsyncParsableCommand {
     }
 
     private func load() throws -> (DeepSeekOCR<CPUBackend>, ModelDefaults) {
-        let backend = CPUBackend(threads: threads)
+        let backend = CPUBackend(threads: threads, precision: precision)
         guard let model else {
             let configuration = ModelConfiguration()
             let checkpoint = try Checkpoint(randomFor: configuration, threads: threads)

@@ -1,42 +1,82 @@
 // The kernels in plain C: what other instruction sets are tested against, and what runs where there is none of them.
+#include "convert.h"
 #include "tables.h"
 
 #include <math.h>
-#include <string.h>
 
-static float from_bf16(uint16_t bits) {
-    uint32_t wide = (uint32_t)bits << 16;
-    float value;
-    memcpy(&value, &wide, sizeof value);
-    return value;
-}
-
-static float from_f16(uint16_t bits) {
-    uint32_t sign = (uint32_t)(bits & 0x8000) << 16, exponent = (bits >> 10) & 0x1F, fraction = bits & 0x3FF;
-    if (exponent == 0) return (sign ? -1.0f : 1.0f) * (float)fraction * 0x1p-24f;
-    uint32_t wide = sign | (exponent == 31 ? 0x7F800000u : (exponent + 112) << 23) | fraction << 13;
-    float value;
-    memcpy(&value, &wide, sizeof value);
-    return value;
-}
-
-static float from_f32(float value) { return value; }
-
-#define GEMV(suffix, type)                                                                                        \
-    static void gemv_##suffix(const void *w, size_t ldw, const float *x, size_t ldx, size_t rows, float *y,        \
-                              size_t ldy, size_t outs, size_t ins) {                                               \
-        const type *weights = w;                                                                                   \
-        for (size_t o = 0; o < outs; o++)                                                                          \
-            for (size_t r = 0; r < rows; r++) {                                                                    \
-                float part[8] = {0};                                                                               \
-                for (size_t i = 0; i < ins; i++) part[i & 7] += from_##suffix(weights[o * ldw + i]) * x[r * ldx + i]; \
-                for (int j = 1; j < 8; j++) part[0] += part[j];                                                    \
-                y[r * ldy + o] += part[0];                                                                         \
-            }                                                                                                      \
+#define PRODUCT(suffix, type)                                                                                        \
+    static void product_##suffix(const quire_product *job, float *scratch) {                                         \
+        (void)scratch;                                                                                               \
+        for (size_t r = 0; r < job->rows; r++)                                                                       \
+            for (size_t o = 0; o < job->columns; o++) {                                                              \
+                const type *w = (const type *)job->w + o / QUIRE_PANEL * job->panel_step + o % QUIRE_PANEL;          \
+                double sum = 0;                                                                                      \
+                for (size_t k = 0; k < job->depth; k++)                                                              \
+                    sum += (double)job->x[r * job->ldx + k] * from_##suffix(w[k * QUIRE_PANEL]);                     \
+                float *y = job->y + r * job->ldy + o;                                                                \
+                *y = (job->add ? *y : 0) + (job->bias ? job->bias[o] : 0) + (float)sum;                              \
+            }                                                                                                        \
     }
-GEMV(f32, float)
-GEMV(bf16, uint16_t)
-GEMV(f16, uint16_t)
+PRODUCT(f32, float)
+PRODUCT(bf16, uint16_t)
+PRODUCT(f16, uint16_t)
+
+static void product_int8(const quire_product *job, float *scratch) {
+    (void)scratch;
+    for (size_t r = 0; r < job->rows; r++)
+        for (size_t o = 0; o < job->columns; o++) {
+            const int8_t *w = (const int8_t *)job->w + o / QUIRE_PANEL * job->panel_step + o % QUIRE_PANEL * 2;
+            const int16_t *x = job->quantised + r * ((job->depth + 1) / 2 * 2);
+            int64_t sum = 0;
+            for (size_t k = 0; k < job->depth; k++) sum += (int64_t)x[k] * w[k / 2 * 2 * QUIRE_PANEL + k % 2];
+            float *y = job->y + r * job->ldy + o;
+            *y = (job->add ? *y : 0) + (job->bias ? job->bias[o] : 0) +
+                 (float)sum * (job->column_scales[o] * job->row_scales[r]);
+        }
+}
+
+static float quantise(const float *x, size_t count, int16_t *to, float limit) {
+    float most = 0;
+    for (size_t i = 0; i < count; i++) most = fabsf(x[i]) > most ? fabsf(x[i]) : most;
+    float inverse = most > 0 ? limit / most : 0;
+    for (size_t i = 0; i < count; i++) to[i] = (int16_t)rintf(x[i] * inverse);
+    if (count & 1) to[count] = 0;
+    return most / limit;
+}
+
+#define ATTEND(suffix, type)                                                                                         \
+    static void attend_##suffix(const quire_attention *job) {                                                        \
+        const type *keys = job->k, *values = job->v;                                                                 \
+        for (size_t r = 0; r < job->rows; r++) {                                                                     \
+            ptrdiff_t limit = job->seen + (ptrdiff_t)r * job->seen_step, all = (ptrdiff_t)job->keys;                 \
+            size_t seen = limit < 0 ? 0 : (size_t)(limit < all ? limit : all);                                       \
+            float *row = job->scores + r * job->keys, *out = job->out + r * job->ldo, before = job->most[r];         \
+            for (size_t j = 0; j < seen; j++) {                                                                      \
+                const type *key = keys + j / QUIRE_PANEL * job->width * QUIRE_PANEL + j % QUIRE_PANEL;               \
+                double sum = 0;                                                                                      \
+                for (size_t i = 0; i < job->width; i++)                                                              \
+                    sum += (double)job->q[r * job->ldq + i] * from_##suffix(key[i * QUIRE_PANEL]);                   \
+                row[j] = (float)sum * job->scale;                                                                    \
+                if (job->side)                                                                                       \
+                    row[j] += job->line_bias[r * job->ld_line + j / job->side] +                                     \
+                              job->column_bias[r * job->ld_column + j % job->side];                                  \
+                if (row[j] > job->most[r]) job->most[r] = row[j];                                                    \
+            }                                                                                                        \
+            if (seen == 0) continue;                                                                                 \
+            float factor = expf(before - job->most[r]);                                                              \
+            double sum = 0;                                                                                          \
+            for (size_t j = 0; j < seen; j++) sum += row[j] = expf(row[j] - job->most[r]);                           \
+            job->sum[r] = job->sum[r] * factor + (float)sum;                                                         \
+            for (size_t i = 0; i < job->width; i++) {                                                                \
+                const type *value = values + i / QUIRE_PANEL * job->v_step + i % QUIRE_PANEL;                        \
+                double total = 0;                                                                                    \
+                for (size_t j = 0; j < seen; j++) total += (double)row[j] * from_##suffix(value[j * QUIRE_PANEL]);   \
+                out[i] = out[i] * factor + (float)total;                                                             \
+            }                                                                                                        \
+        }                                                                                                            \
+    }
+ATTEND(f32, float)
+ATTEND(bf16, uint16_t)
 
 static void widen_bf16(const uint16_t *from, float *to, size_t count) {
     for (size_t i = 0; i < count; i++) to[i] = from_bf16(from[i]);
@@ -44,30 +84,6 @@ static void widen_bf16(const uint16_t *from, float *to, size_t count) {
 
 static void widen_f16(const uint16_t *from, float *to, size_t count) {
     for (size_t i = 0; i < count; i++) to[i] = from_f16(from[i]);
-}
-
-static float exponentials(float *row, size_t count) {
-    float most = row[0];
-    for (size_t i = 1; i < count; i++) most = row[i] > most ? row[i] : most;
-    float part[8] = {0};
-    for (size_t i = 0; i < count; i++) part[i & 7] += row[i] = expf(row[i] - most);
-    for (int j = 1; j < 8; j++) part[0] += part[j];
-    return part[0];
-}
-
-static float softmax(float *row, size_t count, float scale) {
-    for (size_t i = 0; i < count; i++) row[i] *= scale;
-    return exponentials(row, count);
-}
-
-static float softmax_grid(float *row, size_t height, size_t width, float scale, const float *bias_h,
-                          const float *bias_w) {
-    for (size_t y = 0; y < height; y++)
-        for (size_t x = 0; x < width; x++) {
-            float *score = row + y * width + x;
-            *score = *score * scale + (bias_h[y] + bias_w[x]);
-        }
-    return exponentials(row, height * width);
 }
 
 static void gelu(float *x, size_t count) {
@@ -98,7 +114,11 @@ static void rms_norm(const float *from, float *to, size_t count, const float *we
     for (size_t i = 0; i < count; i++) to[i] = weight[i] * (from[i] * inverse);
 }
 
+static void add_scaled(float *to, const float *from, float factor, size_t count) {
+    for (size_t i = 0; i < count; i++) to[i] += factor * from[i];
+}
+
 const quire_kernels quire_generic = {
-    "generic",    gemv_f32, gemv_bf16,  gemv_f16,      widen_bf16, widen_f16, softmax,
-    softmax_grid, gelu,     quick_gelu, silu_multiply, layer_norm, rms_norm,
+    "generic",  product_f32, product_bf16, product_f16, product_int8, quantise,   attend_f32, attend_bf16,
+    widen_bf16, widen_f16,   gelu,         quick_gelu,  silu_multiply, layer_norm, rms_norm,   add_scaled,
 };

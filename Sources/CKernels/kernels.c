@@ -1,9 +1,7 @@
-// Chooses the instruction set, and what needs none.
+// Chooses the instruction set.
 #include "kernels.h"
 
 #include "tables.h"
-
-#include <string.h>
 
 const quire_kernels *quire_kernels_at(quire_level level) {
     switch (level) {
@@ -19,6 +17,8 @@ const quire_kernels *quire_kernels_at(quire_level level) {
                        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")
                    ? &quire_avx512
                    : NULL;
+    case QUIRE_AVX512_VNNI:
+        return quire_kernels_at(QUIRE_AVX512) && __builtin_cpu_supports("avx512vnni") ? &quire_avx512_vnni : NULL;
 #endif
     default:
         return NULL;
@@ -26,26 +26,9 @@ const quire_kernels *quire_kernels_at(quire_level level) {
 }
 
 const quire_kernels *quire_kernels_best(void) {
-    for (int level = QUIRE_AVX512; level > QUIRE_GENERIC; level--) {
+    for (int level = QUIRE_AVX512_VNNI; level > QUIRE_GENERIC; level--) {
         const quire_kernels *found = quire_kernels_at((quire_level)level);
         if (found) return found;
     }
     return &quire_generic;
-}
-
-#if defined(__x86_64__)
-__attribute__((target_clones("avx2", "default")))
-#endif
-void quire_fill_random_bf16(uint16_t *to, size_t count, uint64_t seed, uint64_t first, float centre, float width) {
-    uint32_t base = (uint32_t)first + (uint32_t)(first >> 32) * 0x85EBCA6Bu, mix = (uint32_t)(seed ^ seed >> 32);
-    for (size_t i = 0; i < count; i++) {
-        uint32_t z = (base + (uint32_t)i) * 0x9E3779B1u + mix;
-        z = (z ^ (z >> 16)) * 0x85EBCA6Bu;
-        z = (z ^ (z >> 13)) * 0xC2B2AE35u;
-        // The top 23 bits as a fraction, with the last one set: never exactly the centre.
-        float value = centre + width * ((float)(int32_t)(z >> 9 | 1) * 0x1p-22f - 1.0f);
-        uint32_t bits;
-        memcpy(&bits, &value, sizeof bits);
-        to[i] = (uint16_t)((bits + 0x8000u) >> 16);
-    }
 }

@@ -8,6 +8,7 @@ extern const quire_kernels quire_generic;
 #if defined(__x86_64__)
 extern const quire_kernels quire_avx2;
 extern const quire_kernels quire_avx512;
+extern const quire_kernels quire_avx512_vnni;
 #endif
 
 #endif

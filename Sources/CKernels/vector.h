@@ -121,54 +121,6 @@ INLINE vf gelu_(vf x) {
 INLINE vf quick_gelu_(vf x) { return x / (splat(1.0f) + exp_(splat(-1.702f) * x)); }
 INLINE vf silu_(vf x) { return x / (splat(1.0f) + exp_(-x)); }
 
-// One weight row against one or four rows of x, so that each weight is read from memory and widened once.
-#define GEMV(suffix, type)                                                                                          \
-    INLINE float dot_##suffix(const type *w, const float *x, size_t ins) {                                           \
-        vf a = splat(0), b = splat(0), c = splat(0), d = splat(0);                                                   \
-        size_t i = 0;                                                                                                \
-        for (; i + 4 * WIDTH <= ins; i += 4 * WIDTH) {                                                               \
-            a = fma_(load_##suffix(w + i), load(x + i), a);                                                          \
-            b = fma_(load_##suffix(w + i + WIDTH), load(x + i + WIDTH), b);                                          \
-            c = fma_(load_##suffix(w + i + 2 * WIDTH), load(x + i + 2 * WIDTH), c);                                  \
-            d = fma_(load_##suffix(w + i + 3 * WIDTH), load(x + i + 3 * WIDTH), d);                                  \
-        }                                                                                                            \
-        for (; i + WIDTH <= ins; i += WIDTH) a = fma_(load_##suffix(w + i), load(x + i), a);                         \
-        float tail = 0;                                                                                              \
-        for (; i < ins; i++) tail += one_##suffix(w[i]) * x[i];                                                      \
-        return sum_of((a + b) + (c + d)) + tail;                                                                     \
-    }                                                                                                                \
-    INLINE void dot4_##suffix(const type *w, const float *x, size_t ldx, float *y, size_t ldy, size_t ins) {         \
-        const float *x1 = x + ldx, *x2 = x1 + ldx, *x3 = x2 + ldx;                                                   \
-        vf a = splat(0), b = splat(0), c = splat(0), d = splat(0), e = a, f = a, g = a, h = a;                       \
-        size_t i = 0;                                                                                                \
-        for (; i + 2 * WIDTH <= ins; i += 2 * WIDTH) {                                                               \
-            vf v = load_##suffix(w + i), u = load_##suffix(w + i + WIDTH);                                           \
-            a = fma_(v, load(x + i), a), e = fma_(u, load(x + i + WIDTH), e);                                        \
-            b = fma_(v, load(x1 + i), b), f = fma_(u, load(x1 + i + WIDTH), f);                                      \
-            c = fma_(v, load(x2 + i), c), g = fma_(u, load(x2 + i + WIDTH), g);                                      \
-            d = fma_(v, load(x3 + i), d), h = fma_(u, load(x3 + i + WIDTH), h);                                      \
-        }                                                                                                            \
-        float t0 = 0, t1 = 0, t2 = 0, t3 = 0;                                                                        \
-        for (; i < ins; i++) {                                                                                       \
-            float v = one_##suffix(w[i]);                                                                            \
-            t0 += v * x[i], t1 += v * x1[i], t2 += v * x2[i], t3 += v * x3[i];                                       \
-        }                                                                                                            \
-        y[0] += sum_of(a + e) + t0, y[ldy] += sum_of(b + f) + t1;                                                    \
-        y[2 * ldy] += sum_of(c + g) + t2, y[3 * ldy] += sum_of(d + h) + t3;                                          \
-    }                                                                                                                \
-    static void gemv_##suffix(const void *w, size_t ldw, const float *x, size_t ldx, size_t rows, float *y,          \
-                              size_t ldy, size_t outs, size_t ins) {                                                 \
-        for (size_t o = 0; o < outs; o++) {                                                                          \
-            const type *line = (const type *)w + o * ldw;                                                            \
-            size_t r = 0;                                                                                            \
-            for (; r + 4 <= rows; r += 4) dot4_##suffix(line, x + r * ldx, ldx, y + r * ldy + o, ldy, ins);          \
-            for (; r < rows; r++) y[r * ldy + o] += dot_##suffix(line, x + r * ldx, ins);                            \
-        }                                                                                                            \
-    }
-GEMV(f32, float)
-GEMV(bf16, uint16_t)
-GEMV(f16, uint16_t)
-
 static void widen_bf16(const uint16_t *from, float *to, size_t count) {
     size_t i = 0;
     for (; i + WIDTH <= count; i += WIDTH) store(to + i, load_bf16(from + i));
@@ -179,61 +131,6 @@ static void widen_f16(const uint16_t *from, float *to, size_t count) {
     size_t i = 0;
     for (; i + WIDTH <= count; i += WIDTH) store(to + i, load_f16(from + i));
     for (; i < count; i++) to[i] = one_f16(from[i]);
-}
-
-INLINE float exponentials(float *row, size_t count, float most) {
-    vf total = splat(0), least = splat(most);
-    size_t i = 0;
-    for (; i + WIDTH <= count; i += WIDTH) {
-        vf value = exp_(load(row + i) - least);
-        store(row + i, value);
-        total += value;
-    }
-    float sum = 0;
-    if (i < count) {
-        vf value = exp_(load_part(row + i, count - i, most) - least);
-        store_part(row + i, value, count - i);
-        for (; i < count; i++) sum += row[i];
-    }
-    return sum_of(total) + sum;
-}
-
-static float softmax(float *row, size_t count, float scale) {
-    vf most = splat(-INFINITY);
-    size_t i = 0;
-    for (; i + WIDTH <= count; i += WIDTH) {
-        vf value = load(row + i) * scale;
-        store(row + i, value);
-        most = max_(most, value);
-    }
-    float best = max_of(most);
-    for (; i < count; i++) {
-        row[i] *= scale;
-        best = row[i] > best ? row[i] : best;
-    }
-    return exponentials(row, count, best);
-}
-
-static float softmax_grid(float *row, size_t height, size_t width, float scale, const float *bias_h,
-                          const float *bias_w) {
-    vf most = splat(-INFINITY), times = splat(scale);
-    float best = -INFINITY;
-    for (size_t y = 0; y < height; y++) {
-        float *line = row + y * width;
-        vf add = splat(bias_h[y]);
-        size_t x = 0;
-        for (; x + WIDTH <= width; x += WIDTH) {
-            vf value = fma_(load(line + x), times, load(bias_w + x) + add);
-            store(line + x, value);
-            most = max_(most, value);
-        }
-        for (; x < width; x++) {
-            line[x] = line[x] * scale + (bias_h[y] + bias_w[x]);
-            best = line[x] > best ? line[x] : best;
-        }
-    }
-    float widest = max_of(most);
-    return exponentials(row, height * width, widest > best ? widest : best);
 }
 
 static void gelu(float *x, size_t count) {
@@ -286,7 +183,17 @@ static void rms_norm(const float *from, float *to, size_t count, const float *we
     for (; i < count; i++) to[i] = weight[i] * (from[i] * inverse);
 }
 
+static void add_scaled(float *to, const float *from, float factor, size_t count) {
+    size_t i = 0;
+    for (; i + WIDTH <= count; i += WIDTH) store(to + i, fma_(load(from + i), splat(factor), load(to + i)));
+    for (; i < count; i++) to[i] = fmaf(from[i], factor, to[i]);
+}
+
+#include "product.h"
+
+#include "attention.h"
+
 const quire_kernels TABLE = {
-    NAME,         gemv_f32, gemv_bf16,  gemv_f16,      widen_bf16, widen_f16, softmax,
-    softmax_grid, gelu,     quick_gelu, silu_multiply, layer_norm, rms_norm,
+    NAME,       product_f32, product_bf16, product_f16, product_int8, quantise,   attend_f32, attend_bf16,
+    widen_bf16, widen_f16,   gelu,         quick_gelu,  silu_multiply, layer_norm, rms_norm,   add_scaled,
 };

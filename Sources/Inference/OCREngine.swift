@@ -1,14 +1,17 @@
+private import Dispatch
 private import Synchronization
 package import SystemPackage
 
-/// A loaded model that reads pages, one at a time.
+/// A loaded model that reads pages, several at a time.
 ///
-/// Every call blocks until its page is read: call it from a thread of your own, never from the cooperative pool.
+/// One thread of the engine's own drives the model: it encodes pages as they come, while there is room, and decodes all
+/// that it has together.
 ///
-/// `@unchecked Sendable`: the model is used only while `lock` is held, and everything else is constant.
+/// `@unchecked Sendable`: `batch` and `jobs` are used on `queue` only, everything else is constant or behind a lock.
 package final class OCREngine: @unchecked Sendable {
     package let directory: FilePath
     package let configuration: ModelConfiguration
+    package let options: EngineOptions
     /// How the model wants to be asked.
     package let defaults: ModelDefaults
     package let tokenizer: Tokenizer
@@ -16,17 +19,32 @@ package final class OCREngine: @unchecked Sendable {
     package let unusedTensors: [String]
     /// The instruction set of the kernels in use.
     package let instructionSet: String
-    private let lock = Mutex(())
+    /// How the memory is used.
+    package let plan: MemoryPlan
+
     private let model: DeepSeekOCR<CPUBackend>
+    private let queue = DispatchQueue(label: "quire.engine", qos: .userInitiated)
+    private let arrivals = Mutex(Arrivals())
+    private var batch: SequenceBatch<CPUBackend>
+    /// What is being decoded, by its sequence.
+    private var jobs: [ObjectIdentifier: Decoding] = [:]
+
+    /// Pages that nobody has begun with.
+    private struct Arrivals {
+        var pages: [PageRequest] = []
+        var isRunning = false
+    }
 
     /// Loads a model directory in Hugging Face's layout.
     ///
+    /// Weights are packed at the first start; those of a large model are kept packed in a file for the next one.
     /// - Parameters:
     ///   - directory: holds `config.json`, `tokenizer.json`, the weights and perhaps `quire.json`.
-    ///   - threads: how many threads compute.
+    ///   - options: threads, precision and memory.
     /// - Throws: an error that names the file and everything wrong with it.
-    package init(directory: FilePath, threads: Int) throws(InferenceError) {
+    package init(directory: FilePath, options: EngineOptions) throws(InferenceError) {
         self.directory = directory
+        self.options = options
         configuration = try ModelConfiguration(contentsOf: directory.appending("config.json"))
         defaults = try ModelDefaults(directory: directory)
         let tokenizerPath = directory.appending("tokenizer.json")
@@ -36,12 +54,23 @@ package final class OCREngine: @unchecked Sendable {
                 tokenizerPath,
                 reason: "\(Prompt.placeholder) is \(id) there, but config.json says \(configuration.imageToken)")
         }
+        let memory = options.memory ?? MemoryPlan.free
         let checkpoint = try Checkpoint(directory: directory, configuration: configuration)
         unusedTensors = checkpoint.unusedNames
-        let backend = CPUBackend(threads: threads)
+        let backend = CPUBackend(
+            threads: options.threads, precision: options.precision,
+            store: PanelStore(for: checkpoint, precision: options.precision))
         instructionSet = backend.kernels.name
         model = try DeepSeekOCR(checkpoint: checkpoint, configuration: configuration, backend: backend)
+        plan = MemoryPlan(
+            memory: memory,
+            fixed: configuration.weightBytes(options.precision) + configuration.activationBytes,
+            tokenBytes: configuration.cacheBytes(options.precision), context: configuration.decoder.maxPositions)
+        batch = SequenceBatch(model, pool: model.makePool(tokens: plan.tokens))
     }
+
+    /// Pages that are worth having in hand: those decoded together, and some that are ready to follow.
+    package var capacity: Int { plan.pages + 2 }
 
     /// The ids that the windowed n-gram rules never ban: those of table cells.
     package var exemptTokens: Set<Int32> { Set(["<td>", "</td>"].compactMap(tokenizer.id(of:))) }
@@ -53,7 +82,7 @@ package final class OCREngine: @unchecked Sendable {
             rule: .image(exempt: exemptTokens))
     }
 
-    /// Reads one page.
+    /// Reads one page; many may be asked for at once.
     ///
     /// - Parameters:
     ///   - image: the page's pixels.
@@ -62,29 +91,89 @@ package final class OCREngine: @unchecked Sendable {
     /// - Returns: The answer with what it took.
     /// - Throws: `badRequest` for a prompt that does not fit, `cancelled`.
     package func recognise(
-        _ image: RGBImage, request: RecognitionRequest, isCancelled: @escaping () -> Bool = { false }
-    ) throws(InferenceError) -> Recognition {
-        let clock = ContinuousClock()
-        let prepareStarted = clock.now
-        let prepared = Preprocessor.prepare(image, geometry: request.mode.geometry)
-        let prepareSeconds = (clock.now - prepareStarted) / .seconds(1)
-        let prompt = try Prompt.ids(
-            request.prompt, tokenCounts: [prepared.tokenCount], tokenizer: tokenizer,
-            bos: configuration.decoder.beginToken, imageToken: configuration.imageToken)
-        try checkLength(prompt)
-        let options = GenerationOptions(maxNewTokens: request.maxNewTokens, rule: request.rule)
-        let (generation, encodeSeconds) = try lock.withLock { _ throws(InferenceError) in
-            let encodeStarted = clock.now
-            let embeddings = try model.encodeImage(prepared, isCancelled: isCancelled)
-            let encodeSeconds = prepareSeconds + (clock.now - encodeStarted) / .seconds(1)
-            let generation = try model.generate(
-                prompt: prompt, images: [embeddings], options: options, isCancelled: isCancelled)
-            return (generation, encodeSeconds)
+        _ image: RGBImage, request: RecognitionRequest, isCancelled: @escaping @Sendable () -> Bool = { false }
+    ) async throws(InferenceError) -> Recognition {
+        let result: Result<Recognition, InferenceError> = await withCheckedContinuation { continuation in
+            let page = PageRequest(image: image, request: request, isCancelled: isCancelled, answer: continuation)
+            let mustStart = arrivals.withLock { arrivals in
+                arrivals.pages.append(page)
+                defer { arrivals.isRunning = true }
+                return !arrivals.isRunning
+            }
+            if mustStart { queue.async { self.run() } }
         }
-        return Recognition(
-            rawText: tokenizer.decode(generation.tokens), tokens: generation.tokens, promptTokens: prompt.count,
-            imageTokens: prepared.tokenCount, reachedEnd: generation.reachedEnd, encodeSeconds: encodeSeconds,
-            prefillSeconds: generation.prefillSeconds, decodeSeconds: generation.decodeSeconds)
+        return try result.get()
+    }
+
+    // MARK: - On the engine's thread
+
+    /// Works until there is nothing left.
+    private func run() {
+        while true {
+            while batch.count < plan.pages, let page = nextArrival() { begin(page) }
+            if batch.count == 0 {
+                let isDone = arrivals.withLock { arrivals in
+                    if arrivals.pages.isEmpty { arrivals.isRunning = false }
+                    return arrivals.pages.isEmpty
+                }
+                if isDone { return }
+                continue
+            }
+            do throws(InferenceError) {
+                for sequence in try batch.step() { finish(sequence) }
+            } catch {
+                fail(error)
+            }
+        }
+    }
+
+    private func nextArrival() -> PageRequest? {
+        arrivals.withLock { $0.pages.isEmpty ? nil : $0.pages.removeFirst() }
+    }
+
+    /// Encodes a page and lets it join the batch.
+    private func begin(_ page: PageRequest) {
+        do throws(InferenceError) {
+            if page.isCancelled() { throw .cancelled }
+            let clock = ContinuousClock()
+            let started = clock.now
+            let prepared = Preprocessor.prepare(page.image, geometry: page.request.mode.geometry)
+            let prompt = try Prompt.ids(
+                page.request.prompt, tokenCounts: [prepared.tokenCount], tokenizer: tokenizer,
+                bos: configuration.decoder.beginToken, imageToken: configuration.imageToken)
+            try checkLength(prompt)
+            let embeddings = try model.encodeImage(prepared, isCancelled: page.isCancelled)
+            let sequence = try TextSequence<CPUBackend>(
+                prompt: prompt, images: [embeddings],
+                options: GenerationOptions(maxNewTokens: page.request.maxNewTokens, rule: page.request.rule),
+                configuration: configuration.decoder, cache: batch.makeCache(), isCancelled: page.isCancelled)
+            let decoding = Decoding(
+                page: page, imageTokens: prepared.tokenCount, encodeSeconds: (clock.now - started) / .seconds(1))
+            jobs[ObjectIdentifier(sequence)] = decoding
+            if sequence.isFinished { finish(sequence) } else { batch.join(sequence) }
+        } catch {
+            page.answer.resume(returning: .failure(error))
+        }
+    }
+
+    private func finish(_ sequence: TextSequence<CPUBackend>) {
+        guard let decoding = jobs.removeValue(forKey: ObjectIdentifier(sequence)) else { return }
+        guard sequence.isFinished else { return decoding.page.answer.resume(returning: .failure(.cancelled)) }
+        let generation = sequence.generation
+        decoding.page.answer.resume(
+            returning: .success(
+                Recognition(
+                    rawText: tokenizer.decode(generation.tokens), tokens: generation.tokens,
+                    promptTokens: sequence.prompt.count, imageTokens: decoding.imageTokens,
+                    reachedEnd: generation.reachedEnd, encodeSeconds: decoding.encodeSeconds,
+                    prefillSeconds: generation.prefillSeconds, decodeSeconds: generation.decodeSeconds)))
+    }
+
+    /// Answers all pages of the batch with an error, and begins an empty one.
+    private func fail(_ error: InferenceError) {
+        for decoding in jobs.values { decoding.page.answer.resume(returning: .failure(error)) }
+        jobs = [:]
+        batch = SequenceBatch(model, pool: model.makePool(tokens: plan.tokens))
     }
 
     /// Refuses a prompt that leaves no room for an answer before the page is encoded for nothing.
@@ -95,4 +184,19 @@ package final class OCREngine: @unchecked Sendable {
             "The prompt has \(prompt.count) tokens, image tokens included, but the model holds \(context) together "
                 + "with the answer. Choose a smaller mode or a shorter prompt.")
     }
+}
+
+/// A page that somebody waits for.
+private struct PageRequest: Sendable {
+    let image: RGBImage
+    let request: RecognitionRequest
+    let isCancelled: @Sendable () -> Bool
+    let answer: CheckedContinuation<Result<Recognition, InferenceError>, Never>
+}
+
+/// What is known of a page when it begins to be decoded.
+private struct Decoding {
+    let page: PageRequest
+    let imageTokens: Int
+    let encodeSeconds: Double
 }

@@ -83,8 +83,11 @@ struct StageParity {
         do throws(InferenceError) {
             let embeddings = try golden.model.encodeImage(image, trace: trace)
             let input = try golden.model.embed(prompt, images: [embeddings], trace: trace)
-            var cache = golden.model.makeCache(capacity: prompt.count)
-            _ = try golden.model.decode(input, cache: &cache, trace: trace, allScores: allScores)
+            let cache = golden.model.backend.makeCache(in: golden.model.makePool(tokens: prompt.count))
+            _ = golden.model.backend.reserve(prompt.count, in: cache)
+            let hidden = try golden.model.advance(
+                input, rows: [prompt.count], caches: [cache], trace: trace, allRows: allScores)
+            _ = golden.model.scores(hidden, trace: trace, allRows: allScores)
         } catch {
             throw ParityError("\(error)")
         }

@@ -7,21 +7,33 @@ package protocol BackendTensor {
 /// What the model is computed with: some twenty operations on matrices that live where the backend wants them.
 ///
 /// Activations are f32 matrices `[rows, columns]`, row-major; images and batches are flattened into rows. A weight is a
-/// checkpoint's matrix `[out, in...]` in its own element type; convolutions keep theirs `[out, in, 3, 3]`. Operations
-/// wait for nothing but `download`, `argmax` and `contents`, so a backend may queue them. Sizes are the caller's duty: a
+/// checkpoint's matrix `[out, in...]`, packed as the backend wants it; convolutions keep theirs `[out, in, 3, 3]`.
+/// Operations wait for nothing but `download`, `choose` and `contents`, so a backend may queue them. Sizes are the caller's duty: a
 /// mismatch is a broken invariant and traps.
 package protocol Backend {
     associatedtype Tensor: BackendTensor
     associatedtype Weight
+    /// A checkpoint's matrix of which single rows are read.
+    associatedtype Table
     /// Which experts each row goes to, and with what weights.
     associatedtype Routing
-    /// The keys and values of one sequence, for all layers.
+    /// Memory for the keys and values of all sequences.
+    associatedtype CachePool
+    /// The keys and values of one sequence, for all layers; a reference.
     associatedtype Cache
 
     // MARK: Memory
 
-    /// Takes a matrix as it is; it may go on lying in the checkpoint's mapping.
-    func weight(_ tensor: Checkpoint.Tensor) -> Weight
+    /// Takes matrices `[out, in...]` with equally many inputs as one, their outputs one after another.
+    ///
+    /// `isExact` keeps the elements as they are where the backend rounds other weights.
+    func weight(stacking tensors: [Checkpoint.Tensor], isExact: Bool) throws(InferenceError) -> Weight
+    /// Takes two equally large matrices for `silu(gate x) * up x`.
+    func weight(gate: Checkpoint.Tensor, up: Checkpoint.Tensor) throws(InferenceError) -> Weight
+    /// Takes a matrix whose rows are looked up; it may go on lying in the checkpoint's mapping.
+    func table(_ tensor: Checkpoint.Tensor) -> Table
+    /// Notes that the model has taken all its weights.
+    func finishWeights()
     /// Makes a matrix of f32 from host values; `values.count` is `rows * columns`.
     func upload(_ values: [Float], rows: Int, columns: Int) -> Tensor
     /// All elements, row by row.
@@ -33,7 +45,7 @@ package protocol Backend {
     /// bytes u taken as `(u / 255 - 0.5) / 0.5`.
     func patches(of views: [PreparedImage.View], patch: Int) -> Tensor
     /// The rows of a table `[vocabulary, width]`.
-    func embed(_ ids: [Int32], table: Weight) -> Tensor
+    func embed(_ ids: [Int32], table: Table) -> Tensor
     /// Row `i` of the result is row `indices[i]` of all sources stacked on one another.
     func gatherRows(_ indices: [Int32], from sources: [Tensor]) -> Tensor
     /// The columns of `left`, then those of `right`.
@@ -60,8 +72,8 @@ package protocol Backend {
     func gelu(_ x: inout Tensor)
     /// `x * sigmoid(1.702 x)`.
     func quickGELU(_ x: inout Tensor)
-    /// `gate = silu(gate) * up`.
-    func siluMultiply(_ gate: inout Tensor, by up: Tensor)
+    /// `sum += down(silu(gate x) * up x)`.
+    func addGated(_ x: Tensor, _ mlp: GatedMLP<Weight>, to sum: inout Tensor)
     /// 3 x 3 convolution with a padding of 1 and without bias over `batches` square images, channels last: from
     /// `[batches * side * side, in]` to `[batches * s * s, out]`, `s = (side - 1) / stride + 1`.
     func convolve3x3(_ x: Tensor, _ weight: Weight, batches: Int, side: Int, stride: Int) -> Tensor
@@ -73,18 +85,23 @@ package protocol Backend {
     func attention(_ qkv: Tensor, batches: Int, heads: Int) -> Tensor
     /// SAM's attention over square grids with decomposed relative positions (MODEL.md section 5).
     func gridAttention(_ qkv: Tensor, _ grid: GridAttention<Tensor>) -> Tensor
-    /// Turns each head's halves by the angle of its row's position, `start + row` (half-split RoPE).
-    func rotate(_ x: inout Tensor, heads: Int, start: Int, theta: Float)
-    /// Room for a sequence of at most `capacity` tokens.
-    func makeCache(layers: Int, keyValueHeads: Int, headWidth: Int, capacity: Int) -> Cache
-    /// How many tokens a layer's cache holds.
-    func count(of cache: Cache, layer: Int) -> Int
+    /// Memory for sequences of together at most `tokens` tokens, in a backend's own blocks.
+    func makePool(layers: Int, keyValueHeads: Int, headWidth: Int, tokens: Int) -> CachePool
+    /// An empty sequence.
+    func makeCache(in pool: CachePool) -> Cache
+    /// How many tokens a sequence holds.
+    func count(of cache: Cache) -> Int
+    /// Makes room for so many tokens in all; false where the pool has too little left.
+    func reserve(_ tokens: Int, in cache: Cache) -> Bool
     /// A layer's keys and values, each `[heads, tokens, width]`.
     func contents(of cache: Cache, layer: Int) -> (keys: [Float], values: [Float])
-    /// Appends the keys and values of new tokens to a layer's cache, then attends from each of them to all before it
-    /// and itself.
+    /// Attention from the new tokens of some sequences to all tokens before them and themselves.
+    ///
+    /// Rows of `qkv`, columns as (q k v, head, element), belong to the sequences one after another, `rows[i]` of them to
+    /// `caches[i]`. Queries and keys are turned by the angle of their position (half-split RoPE), keys and values appended
+    /// to the caches, in which room was reserved.
     func causalAttention(
-        query: Tensor, key: Tensor, value: Tensor, cache: inout Cache, layer: Int, heads: Int
+        _ qkv: Tensor, rows: [Int], caches: [Cache], _ attention: CausalAttention
     ) -> Tensor
 
     // MARK: Experts
@@ -94,25 +111,41 @@ package protocol Backend {
     func route(_ x: Tensor, gate: Weight, count: Int, normalised: Bool, scale: Float) -> Routing
     /// The experts of each row, best first, and their weights, each `[rows, count]`.
     func contents(of routing: Routing) -> (indices: [Int32], weights: [Float])
-    /// `sum[r] += sum over r's experts e of weight * down_e(silu(gate_e(x[r])) * up_e(x[r]))`.
-    func addExperts(_ x: Tensor, _ routing: Routing, _ experts: [GatedMLP<Weight>], to sum: inout Tensor)
+    /// `sum[r] += sum over r's experts e of weight * down_e(silu(gate_e(x[r])) * up_e(x[r]))`, then the shared experts'.
+    func addExperts(
+        _ x: Tensor, _ routing: Routing, _ experts: [GatedMLP<Weight>], shared: GatedMLP<Weight>, to sum: inout Tensor)
 
     // MARK: Choice
 
-    /// The column of the largest score of a row, the first on ties, `banned` ones left out.
-    func argmax(_ scores: Tensor, row: Int, banned: Set<Int32>) -> Int32
+    /// For each row the output of the largest score `x w^T`, the lowest on ties, those in `banned[row]` left out.
+    func choose(_ x: Tensor, _ weight: Weight, banned: [[Int32]]) -> [Int32]
 }
 
-/// The three matrices of `down(silu(gate x) * up x)`.
+/// The matrices of `down(silu(gate x) * up x)`.
 package struct GatedMLP<Weight> {
-    package let gate: Weight
-    package let up: Weight
+    /// Both in one.
+    package let gateUp: Weight
     package let down: Weight
 
-    package init(gate: Weight, up: Weight, down: Weight) {
-        self.gate = gate
-        self.up = up
+    package init(gateUp: Weight, down: Weight) {
+        self.gateUp = gateUp
         self.down = down
+    }
+}
+
+/// Which of the decoder's attentions is meant.
+package struct CausalAttention: Sendable {
+    package let layer: Int
+    package let heads: Int
+    package let keyValueHeads: Int
+    /// RoPE's base.
+    package let theta: Float
+
+    package init(layer: Int, heads: Int, keyValueHeads: Int, theta: Float) {
+        self.layer = layer
+        self.heads = heads
+        self.keyValueHeads = keyValueHeads
+        self.theta = theta
     }
 }
 

@@ -8,7 +8,7 @@ package struct CPURouting {
 }
 
 extension CPUBackend {
-    package func route(_ x: CPUTensor, gate: CPUWeight, count: Int, normalised: Bool, scale: Float) -> CPURouting {
+    package func route(_ x: CPUTensor, gate: PackedWeight, count: Int, normalised: Bool, scale: Float) -> CPURouting {
         let scores = linear(x, gate, bias: nil)
         let experts = gate.outputs
         var indices: [Int32] = []
@@ -16,22 +16,27 @@ extension CPUBackend {
         indices.reserveCapacity(x.rows * count)
         weights.reserveCapacity(x.rows * count)
         scores.read { base in
-            for row in 0..<x.rows {
-                let line = UnsafeBufferPointer(start: base + row * experts, count: experts)
-                let most = line.max() ?? 0
-                var chances = line.map { expf($0 - most) }
-                let sum = chances.reduce(0, +)
-                for expert in 0..<experts { chances[expert] /= sum }
-                let first = weights.count
-                for _ in 0..<count {
-                    var best = 0
-                    for expert in 1..<experts where chances[expert] > chances[best] { best = expert }
-                    indices.append(Int32(best))
-                    weights.append(chances[best])
-                    chances[best] = -1
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: experts) { chances in
+                for row in 0..<x.rows {
+                    let line = UnsafeBufferPointer(start: base + row * experts, count: experts)
+                    let most = line.max() ?? 0
+                    var sum: Float = 0
+                    for expert in 0..<experts {
+                        chances[expert] = expf(line[expert] - most)
+                        sum += chances[expert]
+                    }
+                    for expert in 0..<experts { chances[expert] /= sum }
+                    let first = weights.count
+                    for _ in 0..<count {
+                        var best = 0
+                        for expert in 1..<experts where chances[expert] > chances[best] { best = expert }
+                        indices.append(Int32(best))
+                        weights.append(chances[best])
+                        chances[best] = -1
+                    }
+                    let total = normalised ? weights[first...].reduce(0, +) + 1e-20 : 1
+                    for slot in first..<weights.count { weights[slot] = weights[slot] / total * scale }
                 }
-                let total = normalised ? weights[first...].reduce(0, +) + 1e-20 : 1
-                for slot in first..<weights.count { weights[slot] = weights[slot] / total * scale }
             }
         }
         return CPURouting(count: count, indices: indices, weights: weights)
@@ -41,79 +46,95 @@ extension CPUBackend {
         (routing.indices, routing.weights)
     }
 
-    /// Rows are grouped by expert, so that each expert's weights are read once; a task is a slice of one expert.
+    /// Rows are grouped by expert, so that each expert's weights are read once; the shared experts are a group of all rows.
     package func addExperts(
-        _ x: CPUTensor, _ routing: CPURouting, _ experts: [GatedMLP<CPUWeight>], to sum: inout CPUTensor
+        _ x: CPUTensor, _ routing: CPURouting, _ experts: [GatedMLP<PackedWeight>], shared: GatedMLP<PackedWeight>,
+        to sum: inout CPUTensor
     ) {
         let groups = ExpertGroups(routing, experts: experts.count)
-        let assignments = groups.slots.count
-        let (hidden, inner) = (x.columns, experts[0].gate.outputs)
-        precondition(assignments == x.rows * routing.count && sum.rows == x.rows, "every row is routed")
-        let gathered = gatherRows(groups.slots.map { $0 / Int32(routing.count) }, from: [x])
-        // Many rows keep every thread busy with whole experts; few rows need the experts cut up.
-        let slices = assignments >= 8 * experts.count ? 1 : 4 * pool.threads
-        let innerSlice = (inner + slices - 1) / slices
-        let outerSlice = (hidden + slices - 1) / slices
-        let scratch = max(
-            scratchCount(rows: assignments, experts[0].gate), scratchCount(rows: assignments, experts[0].down))
-        let activated = CPUTensor(rows: assignments, columns: inner) { gate in
-            gathered.read { x in
-                pool.run(groups.used.count * slices, scratch: scratch) { task, scratch in
-                    let group = groups.used[task / slices]
-                    let expert = experts[group.expert]
-                    let first = min(inner, task % slices * innerSlice)
-                    let outputs = first..<min(inner, first + innerSlice)
-                    guard !outputs.isEmpty else { return }
-                    let up = CPUTensor(rows: group.rows.count, columns: inner) { up in
-                        for row in 0..<group.rows.count {
-                            (up + row * inner + outputs.lowerBound).update(repeating: 0, count: outputs.count)
-                        }
-                        accumulate(
-                            x + group.rows.lowerBound * hidden, rows: 0..<group.rows.count, xStride: hidden, expert.up,
-                            outputs, into: up, yStride: inner, scratch)
-                    }
-                    for row in group.rows {
-                        (gate + row * inner + outputs.lowerBound).update(repeating: 0, count: outputs.count)
-                    }
-                    accumulate(
-                        x, rows: group.rows, xStride: hidden, expert.gate, outputs, into: gate, yStride: inner, scratch)
-                    up.read { up in
-                        for row in group.rows {
-                            kernels.siluMultiply(
-                                gate + row * inner + outputs.lowerBound,
-                                up + (row - group.rows.lowerBound) * inner + outputs.lowerBound, outputs.count)
-                        }
-                    }
+        let hidden = x.columns
+        precondition(groups.places.count == x.rows * routing.count && sum.rows == x.rows, "every row is routed")
+        let inner = experts[0].gateUp.outputs
+        let plan = ExpertPlan(groups, threads: pool.threads)
+        // The assigned rows' activations, then the shared experts', which may be wider.
+        let gathered = gatherRows(groups.places.map { $0 / Int32(routing.count) }, from: [x])
+        let activated = CPUTensor(rows: groups.places.count, columns: inner) { to in
+            withRows(of: gathered, for: experts[0].gateUp) { rows in
+                let pairs = experts[0].gateUp.panels / 2
+                let scratch = gatedScratch(rows: plan.mostRows, pairs: plan.slice(of: pairs))
+                pool.run(plan.taskCount, scratch: scratch) { task, scratch in
+                    let (group, own) = plan.task(task, of: pairs)
+                    guard !own.isEmpty else { return }
+                    gate(
+                        rows.from(group.rows.lowerBound), rows: group.rows.count, experts[group.expert].gateUp,
+                        pairs: own, to: to + group.rows.lowerBound * inner, scratch: scratch)
                 }
             }
         }
-        let results = CPUTensor(rows: assignments, columns: hidden) { y in
-            activated.read { x in
-                pool.run(groups.used.count * slices, scratch: scratch) { task, scratch in
-                    let group = groups.used[task / slices]
-                    let first = min(hidden, task % slices * outerSlice)
-                    let outputs = first..<min(hidden, first + outerSlice)
-                    guard !outputs.isEmpty else { return }
-                    for row in group.rows {
-                        (y + row * hidden + outputs.lowerBound).update(repeating: 0, count: outputs.count)
-                    }
-                    accumulate(
-                        x, rows: group.rows, xStride: inner, experts[group.expert].down, outputs, into: y,
-                        yStride: hidden, scratch)
+        let results = CPUTensor(rows: groups.places.count, columns: hidden) { to in
+            withRows(of: activated, for: experts[0].down) { rows in
+                let panels = experts[0].down.panels
+                pool.run(plan.taskCount, scratch: Kernels.productScratch) { task, scratch in
+                    let (group, own) = plan.task(task, of: panels)
+                    guard !own.isEmpty else { return }
+                    kernels.product(
+                        rows.from(group.rows.lowerBound), rows: group.rows.count, experts[group.expert].down,
+                        panels: own, into: to + group.rows.lowerBound * hidden + own.lowerBound * Kernels.panel,
+                        stride: hidden, bias: nil, adding: false, scratch: scratch)
                 }
             }
         }
         sum.write { to in
             results.read { from in
-                // Experts are added in the order of their numbers, whatever their weights.
-                for (place, slot) in groups.slots.enumerated() {
-                    let weight = routing.weights[Int(slot)]
-                    let line = to + Int(slot) / routing.count * hidden
-                    let result = from + place * hidden
-                    for i in 0..<hidden { line[i] += weight * result[i] }
+                pool.split(x.rows, least: 1 + 16384 / hidden) { part, _ in
+                    for row in part {
+                        // Experts are added in the order of their numbers, whatever their weights.
+                        for slot in row * routing.count..<(row + 1) * routing.count {
+                            let place = Int(groups.placesOfRows[slot])
+                            kernels.addScaled(
+                                to + row * hidden, from + place * hidden, routing.weights[Int(groups.places[place])],
+                                hidden)
+                        }
+                    }
                 }
             }
         }
+        addGated(x, shared, to: &sum)
+    }
+}
+
+/// How the products of grouped rows are cut into tasks: an expert each, or slices of one where there are few.
+private struct ExpertPlan {
+    struct Group {
+        let expert: Int
+        /// At most a block of places.
+        let rows: Range<Int>
+    }
+
+    private let groups: [Group]
+    private let slices: Int
+
+    init(_ groups: ExpertGroups, threads: Int) {
+        self.groups = groups.used.flatMap { group in
+            stride(from: group.rows.lowerBound, to: group.rows.upperBound, by: Kernels.block).map {
+                Group(expert: group.expert, rows: $0..<min(group.rows.upperBound, $0 + Kernels.block))
+            }
+        }
+        let wanted = threads == 1 ? 1 : 16 * threads
+        slices = max(1, (wanted + self.groups.count - 1) / max(1, self.groups.count))
+    }
+
+    var taskCount: Int { groups.count * slices }
+
+    var mostRows: Int { groups.map(\.rows.count).max() ?? 0 }
+
+    func slice(of count: Int) -> Int { (count + slices - 1) / slices }
+
+    /// Which group's rows, and which of `count` panels or pairs.
+    func task(_ number: Int, of count: Int) -> (group: Group, own: Range<Int>) {
+        let size = slice(of: count)
+        let first = min(count, number % slices * size)
+        return (groups[number / slices], first..<min(count, first + size))
     }
 }
 
@@ -121,21 +142,39 @@ extension CPUBackend {
 private struct ExpertGroups {
     struct Group {
         let expert: Int
-        /// Places in `slots`.
+        /// Places in `places`.
         let rows: Range<Int>
     }
 
-    /// Positions in the routing, `row * count + place`, by expert.
-    private(set) var slots: [Int32] = []
+    /// Positions in the routing, `row * count + slot`, by expert.
+    let places: [Int32]
+    /// For each row its places, in the order of the experts' numbers: `[rows, count]`.
+    let placesOfRows: [Int32]
     /// The experts that have rows.
     private(set) var used: [Group] = []
 
     init(_ routing: CPURouting, experts: Int) {
-        var byExpert = Array(repeating: [Int32](), count: experts)
-        for (slot, expert) in routing.indices.enumerated() { byExpert[Int(expert)].append(Int32(slot)) }
-        for (expert, own) in byExpert.enumerated() where !own.isEmpty {
-            used.append(Group(expert: expert, rows: slots.count..<slots.count + own.count))
-            slots += own
+        var next = Array(repeating: 0, count: experts + 1)
+        for expert in routing.indices { next[Int(expert) + 1] += 1 }
+        for expert in 0..<experts {
+            if next[expert + 1] > 0 {
+                used.append(Group(expert: expert, rows: next[expert]..<next[expert] + next[expert + 1]))
+            }
+            next[expert + 1] += next[expert]
         }
+        var places = Array(repeating: Int32(0), count: routing.indices.count)
+        for (position, expert) in routing.indices.enumerated() {
+            places[next[Int(expert)]] = Int32(position)
+            next[Int(expert)] += 1
+        }
+        var filled = Array(repeating: 0, count: routing.indices.count / max(1, routing.count))
+        var placesOfRows = places
+        for (place, position) in places.enumerated() {
+            let row = Int(position) / routing.count
+            placesOfRows[row * routing.count + filled[row]] = Int32(place)
+            filled[row] += 1
+        }
+        self.places = places
+        self.placesOfRows = placesOfRows
     }
 }

@@ -1,33 +1,51 @@
 private import CKernels
-private import COpenBLAS
 private import Glibc
-private import Synchronization
 
-/// The backend that runs everywhere: OpenBLAS for dense products, CKernels for the rest, f32 arithmetic.
+/// The backend that runs everywhere: own kernels for the instruction set at hand, over weights packed once.
 ///
-/// OpenBLAS is held to one thread for the whole process; all parallelism is the worker pool's, so `threads` is the whole
-/// truth about how many run. Weights stay in their element type: for few rows they are read as they are, for many they
-/// are widened a tile at a time.
+/// All parallelism is the worker pool's, so `threads` is the whole truth about how many run. What a row gives depends on
+/// nothing but that row and its sequence: tokens are the same at every batch size and number of threads, bit for bit.
 package struct CPUBackend: Backend, Sendable {
     let pool: WorkerPool
     let kernels: Kernels
+    package let precision: Precision
+    private let packer: WeightPacker
+    private let store: PanelStore
 
     /// A backend that uses at most `threads` threads at a time.
-    package init(threads: Int) {
-        self.init(threads: threads, kernels: Kernels.best)
-    }
-
-    /// The same with the kernels of one instruction set.
-    package init(threads: Int, kernels: Kernels) {
+    ///
+    /// - Parameters:
+    ///   - threads: at least 1.
+    ///   - precision: what weights, keys and values are rounded to.
+    ///   - kernels: those of one instruction set.
+    ///   - store: where packed weights lie; nil keeps them in memory.
+    package init(
+        threads: Int, precision: Precision = .float32, kernels: Kernels = .best, store: PanelStore? = nil
+    ) {
         precondition(threads > 0, "at least one thread computes")
         pool = WorkerPool(threads: threads)
         self.kernels = kernels
-        openblas_set_num_threads(1)
+        self.precision = precision
+        packer = WeightPacker(pool: pool, precision: precision)
+        self.store = store ?? PanelStore()
     }
 
     // MARK: - Memory
 
-    package func weight(_ tensor: Checkpoint.Tensor) -> CPUWeight { CPUWeight(tensor) }
+    package func weight(
+        stacking tensors: [Checkpoint.Tensor], isExact: Bool
+    ) throws(InferenceError) -> PackedWeight {
+        let packer = isExact ? WeightPacker(pool: pool, precision: .float32) : packer
+        return try packer.pack(tensors, .stacked, in: store)
+    }
+
+    package func weight(gate: Checkpoint.Tensor, up: Checkpoint.Tensor) throws(InferenceError) -> PackedWeight {
+        try packer.pack([gate, up], .alternating, in: store)
+    }
+
+    package func table(_ tensor: Checkpoint.Tensor) -> RowTable { RowTable(tensor) }
+
+    package func finishWeights() { store.finish() }
 
     package func upload(_ values: [Float], rows: Int, columns: Int) -> CPUTensor {
         precondition(values.count == rows * columns, "a matrix has rows * columns elements")
@@ -73,7 +91,7 @@ package struct CPUBackend: Backend, Sendable {
         }
     }
 
-    package func embed(_ ids: [Int32], table: CPUWeight) -> CPUTensor {
+    package func embed(_ ids: [Int32], table: RowTable) -> CPUTensor {
         let width = table.inputs
         return CPUTensor(rows: ids.count, columns: width) { to in
             table.withElements { elements in
@@ -132,10 +150,12 @@ package struct CPUBackend: Backend, Sendable {
         return CPUTensor(rows: batches * m, columns: c) { to in
             matrix.read { left in
                 tensor.read { right in
-                    pool.run(batches) { batch, _ in
-                        cblas_sgemm(
-                            CblasRowMajor, CblasNoTrans, CblasNoTrans, blasint(m), blasint(c), blasint(k), 1, left,
-                            blasint(k), right + batch * k * c, blasint(c), 0, to + batch * m * c, blasint(c))
+                    pool.run(batches * m) { task, _ in
+                        let line = to + task * c
+                        line.update(repeating: 0, count: c)
+                        for i in 0..<k {
+                            kernels.addScaled(line, right + (task / m * k + i) * c, left[task % m * k + i], c)
+                        }
                     }
                 }
             }
@@ -151,7 +171,9 @@ package struct CPUBackend: Backend, Sendable {
         sum.write { to in
             tensor.read { from in
                 for start in stride(from: 0, to: count, by: period) {
-                    for i in 0..<period { to[start + i] += from[i] }
+                    pool.split(period, least: 16384) { part, _ in
+                        kernels.addScaled(to + start + part.lowerBound, from + part.lowerBound, 1, part.count)
+                    }
                 }
             }
         }
@@ -192,33 +214,6 @@ package struct CPUBackend: Backend, Sendable {
         let count = x.count
         x.write { to in
             pool.split(count, least: 16384) { part, _ in kernels.quickGELU(to + part.lowerBound, part.count) }
-        }
-    }
-
-    package func siluMultiply(_ gate: inout CPUTensor, by up: CPUTensor) {
-        precondition(gate.rows == up.rows && gate.columns == up.columns, "gate and up have one shape")
-        let count = gate.count
-        gate.write { to in
-            up.read { from in
-                pool.split(count, least: 16384) { part, _ in
-                    kernels.siluMultiply(to + part.lowerBound, from + part.lowerBound, part.count)
-                }
-            }
-        }
-    }
-
-    // MARK: - Choice
-
-    package func argmax(_ scores: CPUTensor, row: Int, banned: Set<Int32>) -> Int32 {
-        scores.read { base in
-            let line = base + row * scores.columns
-            var best: Int32 = -1
-            for column in 0..<Int32(scores.columns) {
-                if best >= 0, !(line[Int(column)] > line[Int(best)]) { continue }
-                if !banned.isEmpty, banned.contains(column) { continue }
-                best = column
-            }
-            return max(best, 0)
         }
     }
 }

@@ -40,20 +40,3 @@ package struct CPUTensor: BackendTensor {
         return buffer.withMutable(body)
     }
 }
-
-/// Aligned memory for floats, freed with its owner.
-final class FloatBuffer {
-    private let base: UnsafeMutableRawPointer
-    private let count: Int
-
-    init(count: Int) {
-        self.count = count
-        base = .allocate(byteCount: max(count, 1) * MemoryLayout<Float>.stride, alignment: 64)
-    }
-
-    deinit { base.deallocate() }
-
-    func withMutable<R>(_ body: (UnsafeMutablePointer<Float>) -> R) -> R {
-        body(base.assumingMemoryBound(to: Float.self))
-    }
-}

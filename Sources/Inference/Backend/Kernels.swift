@@ -9,7 +9,15 @@ package struct Kernels: @unchecked Sendable {
         case generic = 0
         case avx2 = 1
         case avx512 = 2
+        case avx512VNNI = 3
     }
+
+    /// Outputs that lie side by side in a packed weight.
+    static let panel = Int(QUIRE_PANEL)
+    /// Rows that go through a weight together.
+    static let block = Int(QUIRE_BLOCK)
+    /// Floats of scratch memory that a product needs.
+    static let productScratch = Int(QUIRE_PRODUCT_SCRATCH)
 
     private let table: UnsafePointer<quire_kernels>
 
@@ -27,28 +35,65 @@ package struct Kernels: @unchecked Sendable {
     /// The instruction set's name.
     package var name: String { String(cString: table.pointee.name) }
 
-    /// `y[r, o] += w[o] . x[r]`; `w` starts at row `first` of a weight of `inputs` columns.
-    func gemv(
-        _ w: UnsafeRawPointer, type: ElementType, outputs: Range<Int>, inputs: Int, x: UnsafePointer<Float>, rows: Int,
-        xStride: Int, y: UnsafeMutablePointer<Float>, yStride: Int
-    ) {
-        let kernel =
-            switch type {
-            case .float32: table.pointee.gemv_f32
-            case .bfloat16: table.pointee.gemv_bf16
-            case .float16: table.pointee.gemv_f16
-            }
-        kernel(
-            w + outputs.lowerBound * inputs * type.size, inputs, x, xStride, rows, y + outputs.lowerBound, yStride,
-            outputs.count, inputs)
+    /// Rows of a product: floats, or int16 numbers with what a unit of each row is worth.
+    enum Rows {
+        case floats(UnsafePointer<Float>, stride: Int)
+        case quantised(UnsafePointer<Int16>, scales: UnsafePointer<Float>)
     }
 
-    /// `y[i] += keys[i] . x` for `count` rows that lie `stride` floats apart.
-    func dotRows(
-        _ keys: UnsafePointer<Float>, stride: Int, count: Int, x: UnsafePointer<Float>, width: Int,
-        y: UnsafeMutablePointer<Float>
+    /// `y[r, o] = bias[o] + x[r] . w[o]`, or `+=`, for some panels of a weight.
+    ///
+    /// `y` and `bias` begin at the first of these panels' outputs. `x` is quantised exactly where the weight is int8.
+    func product(
+        _ x: Rows, rows: Int, _ weight: PackedWeight, panels: Range<Int>, into y: UnsafeMutablePointer<Float>,
+        stride: Int, bias: UnsafePointer<Float>?, adding: Bool, scratch: UnsafeMutablePointer<Float>
     ) {
-        table.pointee.gemv_f32(keys, stride, x, width, 1, y, count, count, width)
+        let first = panels.lowerBound * Self.panel
+        weight.withPanels { base, scales in
+            var job = quire_product(
+                w: base + panels.lowerBound * weight.panelBytes, panel_step: weight.panelBytes / weight.format.size,
+                panels: panels.count, depth: weight.inputs, rows: rows, x: nil, ldx: 0, quantised: nil,
+                row_scales: nil, column_scales: scales.map { $0 + first }, y: y, ldy: stride,
+                columns: min(weight.packedOutputs, panels.upperBound * Self.panel) - first, bias: bias,
+                add: adding ? 1 : 0)
+            switch x {
+            case .floats(let x, let stride):
+                job.x = x
+                job.ldx = stride
+            case .quantised(let x, let scales):
+                job.quantised = x
+                job.row_scales = scales
+            }
+            switch weight.format {
+            case .float32: table.pointee.product_f32(&job, scratch)
+            case .bfloat16: table.pointee.product_bf16(&job, scratch)
+            case .float16: table.pointee.product_f16(&job, scratch)
+            case .int8: table.pointee.product_int8(&job, nil)
+            }
+        }
+    }
+
+    /// Rounds a row to int16 numbers of at most `limit`; returns what a unit is worth.
+    ///
+    /// `to` has room for an even number.
+    func quantise(_ row: UnsafePointer<Float>, _ count: Int, to: UnsafeMutablePointer<Int16>, limit: Float) -> Float {
+        table.pointee.quantise(row, count, to, limit)
+    }
+
+    /// One block of keys of a running softmax; see `AttentionBlock`.
+    func attend(_ block: AttentionBlock) {
+        var job = quire_attention(
+            q: block.queries, ldq: block.queryStride, rows: block.rows, width: block.width, scale: block.scale,
+            keys: block.keyCount, k: block.keys, v: block.values, v_step: block.valueStep, seen: block.seen,
+            seen_step: block.seenStep, side: block.grid?.side ?? 0, line_bias: block.grid?.lineBias,
+            ld_line: block.grid?.lineStride ?? 0, column_bias: block.grid?.columnBias,
+            ld_column: block.grid?.columnStride ?? 0, most: block.state.most, sum: block.state.sum,
+            out: block.state.out, ldo: block.state.outStride, scores: block.state.scores)
+        switch block.type {
+        case .float32: table.pointee.attend_f32(&job)
+        case .bfloat16: table.pointee.attend_bf16(&job)
+        case .float16: preconditionFailure("keys and values are f32 or bfloat16")
+        }
     }
 
     /// Converts `count` elements from number `from` on to f32.
@@ -63,25 +108,16 @@ package struct Kernels: @unchecked Sendable {
         }
     }
 
-    /// Replaces a row by the exponentials of its scaled values over the largest; returns their sum.
-    func softmax(_ row: UnsafeMutablePointer<Float>, _ count: Int, scale: Float) -> Float {
-        table.pointee.softmax(row, count, scale)
-    }
-
-    /// The same for a row over a square grid, with a bias for each line and one for each column.
-    func softmaxGrid(
-        _ row: UnsafeMutablePointer<Float>, side: Int, scale: Float, lineBias: UnsafePointer<Float>,
-        columnBias: UnsafePointer<Float>
-    ) -> Float {
-        table.pointee.softmax_grid(row, side, side, scale, lineBias, columnBias)
-    }
-
     func gelu(_ x: UnsafeMutablePointer<Float>, _ count: Int) { table.pointee.gelu(x, count) }
 
     func quickGELU(_ x: UnsafeMutablePointer<Float>, _ count: Int) { table.pointee.quick_gelu(x, count) }
 
     func siluMultiply(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, _ count: Int) {
         table.pointee.silu_multiply(gate, up, count)
+    }
+
+    func addScaled(_ to: UnsafeMutablePointer<Float>, _ from: UnsafePointer<Float>, _ factor: Float, _ count: Int) {
+        table.pointee.add_scaled(to, from, factor, count)
     }
 
     func layerNorm(
@@ -97,4 +133,48 @@ package struct Kernels: @unchecked Sendable {
     ) {
         table.pointee.rms_norm(from, to, count, weight, epsilon)
     }
+}
+
+/// Attention from some queries to one block of keys.
+struct AttentionBlock {
+    /// What the blocks of keys before this one left behind, for each query.
+    struct State {
+        /// The largest score so far; -infinity before the first block.
+        let most: UnsafeMutablePointer<Float>
+        /// The sum of exponentials; 0 before the first block.
+        let sum: UnsafeMutablePointer<Float>
+        /// `[rows, width rounded up to a panel]`, not yet divided by the sum; 0 before the first block.
+        let out: UnsafeMutablePointer<Float>
+        let outStride: Int
+        /// `[rows, keyCount]` of scratch memory.
+        let scores: UnsafeMutablePointer<Float>
+    }
+
+    /// What is added to scores where the keys are lines of a grid.
+    struct Grid {
+        /// Keys of a line.
+        let side: Int
+        let lineBias: UnsafePointer<Float>
+        let lineStride: Int
+        let columnBias: UnsafePointer<Float>
+        let columnStride: Int
+    }
+
+    let queries: UnsafePointer<Float>
+    let queryStride: Int
+    let rows: Int
+    let width: Int
+    let scale: Float
+    /// A multiple of 16.
+    let keyCount: Int
+    let keys: UnsafeRawPointer
+    let values: UnsafeRawPointer
+    /// Elements between two panels of values.
+    let valueStep: Int
+    let type: ElementType
+    /// Query r sees the first `seen + r * seenStep` keys.
+    var seen: Int
+    var seenStep = 0
+    var grid: Grid?
+    let state: State
 }

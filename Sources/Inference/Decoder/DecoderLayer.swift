@@ -3,9 +3,8 @@ struct DecoderLayer<B: Backend> {
     private let configuration: ModelConfiguration.Decoder
     private let layer: Int
     private let inputNorm: B.Tensor
-    private let qProj: B.Weight
-    private let kProj: B.Weight
-    private let vProj: B.Weight
+    /// `q_proj`, `k_proj` and `v_proj` as one.
+    private let qkvProj: B.Weight
     private let oProj: B.Weight
     private let postAttentionNorm: B.Tensor
     private let mlp: MLP
@@ -19,9 +18,7 @@ struct DecoderLayer<B: Backend> {
         self.configuration = configuration
         self.layer = layer
         inputNorm = try loader.table("input_layernorm.weight")
-        qProj = try loader.matrix("self_attn.q_proj.weight")
-        kProj = try loader.matrix("self_attn.k_proj.weight")
-        vProj = try loader.matrix("self_attn.v_proj.weight")
+        qkvProj = try loader.stack("self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight")
         oProj = try loader.matrix("self_attn.o_proj.weight")
         postAttentionNorm = try loader.table("post_attention_layernorm.weight")
         guard configuration.isSparse(layer: layer) else {
@@ -33,27 +30,26 @@ struct DecoderLayer<B: Backend> {
             experts.append(try loader.gatedMLP("mlp.experts.\(expert)"))
         }
         mlp = .sparse(
-            gate: try loader.matrix("mlp.gate.weight"), routedExperts: experts,
+            gate: try loader.matrix("mlp.gate.weight", isExact: true), routedExperts: experts,
             sharedExperts: try loader.gatedMLP("mlp.shared_experts"))
     }
 
-    func apply(to x: inout B.Tensor, cache: inout B.Cache, on backend: B, _ run: EncoderRun, isFirstSparse: Bool) {
+    /// Applies the layer to new tokens of some sequences, `rows[i]` of them of `caches[i]`.
+    func apply(
+        to x: inout B.Tensor, rows: [Int], caches: [B.Cache], on backend: B, _ run: EncoderRun, isFirstSparse: Bool
+    ) {
         let epsilon = Float(configuration.normEpsilon)
-        let theta = Float(configuration.ropeTheta)
-        let start = backend.count(of: cache, layer: layer)
         let normed = backend.rmsNorm(x, weight: inputNorm, epsilon: epsilon)
-        var query = backend.linear(normed, qProj, bias: nil)
-        var key = backend.linear(normed, kProj, bias: nil)
-        let value = backend.linear(normed, vProj, bias: nil)
-        backend.rotate(&query, heads: configuration.heads, start: start, theta: theta)
-        backend.rotate(&key, heads: configuration.keyValueHeads, start: start, theta: theta)
         let attended = backend.causalAttention(
-            query: query, key: key, value: value, cache: &cache, layer: layer, heads: configuration.heads)
+            backend.linear(normed, qkvProj, bias: nil), rows: rows, caches: caches,
+            CausalAttention(
+                layer: layer, heads: configuration.heads, keyValueHeads: configuration.keyValueHeads,
+                theta: Float(configuration.ropeTheta)))
         backend.addLinear(attended, oProj, bias: nil, to: &x)
 
         let input = backend.rmsNorm(x, weight: postAttentionNorm, epsilon: epsilon)
         switch mlp {
-        case .dense(let mlp): add(mlp, of: input, to: &x, on: backend)
+        case .dense(let mlp): backend.addGated(input, mlp, to: &x)
         case .sparse(let gate, let routedExperts, let sharedExperts):
             let routing = backend.route(
                 input, gate: gate, count: configuration.expertsPerToken,
@@ -64,14 +60,7 @@ struct DecoderLayer<B: Backend> {
                 run.record("router.index", shape) { indices.map(Float.init) }
                 run.record("router.weight", shape) { weights }
             }
-            backend.addExperts(input, routing, routedExperts, to: &x)
-            add(sharedExperts, of: input, to: &x, on: backend)
+            backend.addExperts(input, routing, routedExperts, shared: sharedExperts, to: &x)
         }
-    }
-
-    private func add(_ mlp: GatedMLP<B.Weight>, of input: B.Tensor, to x: inout B.Tensor, on backend: B) {
-        var hidden = backend.linear(input, mlp.gate, bias: nil)
-        backend.siluMultiply(&hidden, by: backend.linear(input, mlp.up, bias: nil))
-        backend.addLinear(hidden, mlp.down, bias: nil, to: &x)
     }
 }

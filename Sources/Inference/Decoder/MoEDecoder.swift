@@ -2,7 +2,7 @@
 struct MoEDecoder<B: Backend> {
     private let configuration: ModelConfiguration.Decoder
     private let backend: B
-    private let embedTokens: B.Weight
+    private let embedTokens: B.Table
     private let layers: [DecoderLayer<B>]
     private let norm: B.Tensor
     private let head: B.Weight
@@ -13,7 +13,7 @@ struct MoEDecoder<B: Backend> {
         self.configuration = configuration
         backend = loader.backend
         let model = loader.below("model")
-        embedTokens = try model.matrix("embed_tokens.weight")
+        embedTokens = try model.rows("embed_tokens.weight")
         var layers: [DecoderLayer<B>] = []
         for layer in 0..<configuration.layers {
             layers.append(try DecoderLayer(model.below("layers.\(layer)"), configuration, layer: layer))
@@ -27,36 +27,46 @@ struct MoEDecoder<B: Backend> {
     /// The ids' rows of the table, `[ids, hidden]`.
     func embed(_ ids: [Int32]) -> B.Tensor { backend.embed(ids, table: embedTokens) }
 
-    func makeCache(capacity: Int) -> B.Cache {
-        backend.makeCache(
+    /// Memory for the keys and values of sequences of together at most `tokens` tokens.
+    func makePool(tokens: Int) -> B.CachePool {
+        backend.makePool(
             layers: configuration.layers, keyValueHeads: configuration.keyValueHeads,
-            headWidth: configuration.headWidth, capacity: capacity)
+            headWidth: configuration.headWidth, tokens: tokens)
     }
 
-    /// New tokens' `[tokens, hidden]` embeddings to scores `[tokens, vocabulary]`, or those of the last token only.
-    func decode(
-        _ embeddings: B.Tensor, cache: inout B.Cache, allScores: Bool, _ run: EncoderRun
+    /// New tokens' `[tokens, hidden]` embeddings through all layers, `rows[i]` of them of `caches[i]`.
+    ///
+    /// - Returns: What the head takes: each sequence's last row, or all rows.
+    func advance(
+        _ embeddings: B.Tensor, rows: [Int], caches: [B.Cache], allRows: Bool, _ run: EncoderRun
     ) throws(InferenceError) -> B.Tensor {
         var x = embeddings
         for (number, layer) in layers.enumerated() {
             try run.check()
-            layer.apply(to: &x, cache: &cache, on: backend, run, isFirstSparse: number == firstSparseLayer)
+            layer.apply(
+                to: &x, rows: rows, caches: caches, on: backend, run, isFirstSparse: number == firstSparseLayer)
             run.record("decoder.layer\(number)", [x.rows, x.columns]) { backend.download(x) }
         }
-        if run.trace != nil { record(cache, run) }
-        if !allScores, x.rows > 1 { x = backend.gatherRows([Int32(x.rows - 1)], from: [x]) }
-        x = backend.rmsNorm(x, weight: norm, epsilon: Float(configuration.normEpsilon))
-        let scores = backend.linear(x, head, bias: nil)
-        if allScores {
-            run.record("logits", [scores.rows, scores.columns]) { backend.download(scores) }
-        } else {
-            run.record("logits.last", [scores.columns]) { backend.download(scores) }
+        if run.trace != nil, let cache = caches.first { record(cache, run) }
+        if !allRows, x.rows > rows.count {
+            var last: Int32 = -1
+            let ends = rows.map { count in
+                last += Int32(count)
+                return last
+            }
+            x = backend.gatherRows(ends, from: [x])
         }
-        return scores
+        return backend.rmsNorm(x, weight: norm, epsilon: Float(configuration.normEpsilon))
     }
 
+    /// Scores `[rows, vocabulary]` of what `advance` returned.
+    func scores(_ x: B.Tensor) -> B.Tensor { backend.linear(x, head, bias: nil) }
+
+    /// The best token for each row of what `advance` returned.
+    func choose(_ x: B.Tensor, banned: [[Int32]]) -> [Int32] { backend.choose(x, head, banned: banned) }
+
     private func record(_ cache: B.Cache, _ run: EncoderRun) {
-        let shape = [configuration.keyValueHeads, backend.count(of: cache, layer: 0), configuration.headWidth]
+        let shape = [configuration.keyValueHeads, backend.count(of: cache), configuration.headWidth]
         let (keys, values) = backend.contents(of: cache, layer: 0)
         run.record("cache.layer0.k", shape) { keys }
         run.record("cache.layer0.v", shape) { values }

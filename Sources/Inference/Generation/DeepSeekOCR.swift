@@ -16,6 +16,7 @@ package struct DeepSeekOCR<B: Backend> {
         let loader = WeightLoader(checkpoint, backend)
         encoder = try DeepEncoder(loader.below("model"), configuration)
         decoder = try MoEDecoder(loader, configuration.decoder)
+        backend.finishWeights()
     }
 
     /// Square views of one side to `[views * n * n, hidden]`, n being the side / 64, row by row.
@@ -67,18 +68,36 @@ package struct DeepSeekOCR<B: Backend> {
         return embeddings
     }
 
-    /// Room for the keys and values of a sequence of at most `capacity` tokens.
-    package func makeCache(capacity: Int) -> B.Cache { decoder.makeCache(capacity: capacity) }
+    /// Memory for sequences of together at most `tokens` tokens.
+    package func makePool(tokens: Int) -> B.CachePool { decoder.makePool(tokens: tokens) }
 
-    /// Runs the decoder over new tokens, whose keys and values are appended to the cache.
+    /// Runs the decoder over new tokens of some sequences, whose keys and values are appended to their caches.
     ///
-    /// - Returns: Scores `[tokens, vocabulary]`, or `[1, vocabulary]` of the last token.
-    /// - Throws: `cancelled`.
-    package func decode(
-        _ embeddings: B.Tensor, cache: inout B.Cache, trace: ActivationTrace? = nil, allScores: Bool = false,
+    /// - Parameters:
+    ///   - embeddings: the sequences' new tokens one after another.
+    ///   - rows: how many belong to each of `caches`, in which room for them was reserved.
+    ///   - allRows: returns every row and not only each sequence's last one.
+    /// - Returns: What `scores` and `choose` take.
+    /// - Throws: `cancelled`, after which the caches are of no use.
+    package func advance(
+        _ embeddings: B.Tensor, rows: [Int], caches: [B.Cache], trace: ActivationTrace? = nil, allRows: Bool = false,
         isCancelled: @escaping () -> Bool = { false }
     ) throws(InferenceError) -> B.Tensor {
-        try decoder.decode(
-            embeddings, cache: &cache, allScores: allScores, EncoderRun(trace: trace, isCancelled: isCancelled))
+        try decoder.advance(
+            embeddings, rows: rows, caches: caches, allRows: allRows,
+            EncoderRun(trace: trace, isCancelled: isCancelled))
     }
+
+    /// Scores `[rows, vocabulary]` of what `advance` returned.
+    package func scores(_ x: B.Tensor, trace: ActivationTrace? = nil, allRows: Bool = false) -> B.Tensor {
+        let scores = decoder.scores(x)
+        if let trace {
+            let shape = allRows ? [scores.rows, scores.columns] : [scores.columns]
+            trace.record(allRows ? "logits" : "logits.last", shape: shape, values: backend.download(scores))
+        }
+        return scores
+    }
+
+    /// The best token for each row of what `advance` returned, the lowest id on ties, those of `banned` left out.
+    package func choose(_ x: B.Tensor, banned: [[Int32]]) -> [Int32] { decoder.choose(x, banned: banned) }
 }

@@ -11,7 +11,7 @@ package struct GenerationOptions: Sendable, Equatable {
     }
 }
 
-/// What was generated, and how long it took.
+/// What was generated, and how long it took: of each step that it shared with others, its part of the rows.
 package struct Generation: Sendable, Equatable {
     /// The end token included, where it was reached.
     package var tokens: [Int32] = []
@@ -37,36 +37,15 @@ extension DeepSeekOCR {
         onScores: (([Float]) -> Void)? = nil, isCancelled: @escaping () -> Bool = { false }
     ) throws(InferenceError) -> Generation {
         let context = configuration.decoder.maxPositions
-        guard !prompt.isEmpty, prompt.count < context else {
-            throw .badRequest(
-                "The prompt has \(prompt.count) tokens; the model takes 1 to \(context - 1), image tokens included.")
-        }
-        let limit = min(options.maxNewTokens ?? context, context - prompt.count)
-        var result = Generation()
-        guard limit > 0 else { return result }
-        let clock = ContinuousClock()
-        var started = clock.now
-        var cache = makeCache(capacity: prompt.count + limit)
-        var embeddings = try embed(prompt, images: images)
-        while true {
-            let scores = try decode(embeddings, cache: &cache, isCancelled: isCancelled)
-            let banned = options.rule.map { $0.banned($0.overPrompt ? prompt + result.tokens : result.tokens) } ?? []
-            if let onScores {
-                var values = backend.download(scores)
-                for id in banned { values[Int(id)] = -.infinity }
-                onScores(values)
-            }
-            let token = backend.argmax(scores, row: 0, banned: banned)
-            if result.tokens.isEmpty {
-                result.prefillSeconds = (clock.now - started) / .seconds(1)
-                started = clock.now
-            }
-            result.tokens.append(token)
-            result.reachedEnd = token == configuration.decoder.endToken
-            if result.reachedEnd || result.tokens.count == limit { break }
-            embeddings = try embed([token])
-        }
-        result.decodeSeconds = (clock.now - started) / .seconds(1)
-        return result
+        let tokens = min(context, prompt.count + min(options.maxNewTokens ?? context, context))
+        var batch = SequenceBatch(self, pool: makePool(tokens: tokens))
+        let sequence = try TextSequence<B>(
+            prompt: prompt, images: images, options: options, configuration: configuration.decoder,
+            cache: batch.makeCache(), isCancelled: isCancelled)
+        guard !sequence.isFinished else { return sequence.generation }
+        batch.join(sequence)
+        while batch.count > 0 { _ = try batch.step(onScores: onScores) }
+        guard sequence.isFinished else { throw .cancelled }
+        return sequence.generation
     }
 }

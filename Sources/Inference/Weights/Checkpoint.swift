@@ -35,10 +35,16 @@ package final class Checkpoint: Sendable {
 
         package var count: Int { shape.reduce(1, *) }
 
+        /// The file's size and time of modification.
+        fileprivate var stamp: String? { region.stamp }
+
         /// Lends the elements' bytes, which need not be aligned.
         package func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
             region.withBytes { body(UnsafeRawBufferPointer(rebasing: $0[range])) }
         }
+
+        /// Lets the system drop the elements from memory; they are read from the file again when they are needed.
+        func forget() { region.forget(range) }
     }
 
     /// The directory, for messages.
@@ -72,6 +78,17 @@ package final class Checkpoint: Sendable {
         unusedNames = []
     }
 
+    /// Names, sizes and times of modification of the weights' files, a line each; nil for weights in memory.
+    package var stamp: String? {
+        let regions = Dictionary(tensors.values.map { ($0.file, $0.stamp) }, uniquingKeysWith: { first, _ in first })
+        var lines: [String] = []
+        for (file, stamp) in regions {
+            guard let stamp else { return nil }
+            lines.append("\(file) \(stamp)\n")
+        }
+        return lines.sorted().joined()
+    }
+
     /// Bytes of all tensors.
     package var byteCount: Int { tensors.values.reduce(0) { $0 + $1.count * $1.type.size } }
 
@@ -90,6 +107,15 @@ package final class Checkpoint: Sendable {
 /// Memory that holds weights.
 protocol WeightRegion: AnyObject, Sendable {
     func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R
+    /// What tells a file's contents from others; nil for memory.
+    var stamp: String? { get }
+    /// Notes that a part is not needed for now.
+    func forget(_ range: Range<Int>)
+}
+
+extension WeightRegion {
+    var stamp: String? { nil }
+    func forget(_ range: Range<Int>) {}
 }
 
 extension MappedFile: WeightRegion {}

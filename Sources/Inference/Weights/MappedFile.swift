@@ -6,6 +6,8 @@ package import SystemPackage
 /// `@unchecked Sendable`: the mapping is never written and goes away only in `deinit`.
 package final class MappedFile: @unchecked Sendable {
     package let path: FilePath
+    /// The file's size and time of modification.
+    let stamp: String?
     private let region: UnsafeRawBufferPointer
 
     /// Maps a whole file.
@@ -22,6 +24,7 @@ package final class MappedFile: @unchecked Sendable {
             throw .unreadableFile(path, reason: "it is not a regular file")
         }
         let size = Int(status.st_size)
+        stamp = "\(size) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)"
         guard size > 0 else {
             region = UnsafeRawBufferPointer(start: nil, count: 0)
             return
@@ -42,6 +45,14 @@ package final class MappedFile: @unchecked Sendable {
     /// Lends the bytes.
     package func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
         body(region)
+    }
+
+    /// Lets the system drop whole pages of a range from memory.
+    func forget(_ range: Range<Int>) {
+        let first = (range.lowerBound + 4095) & ~4095
+        let last = range.upperBound & ~4095
+        guard let start = region.baseAddress, first < last else { return }
+        madvise(UnsafeMutableRawPointer(mutating: start + first), last - first, MADV_DONTNEED)
     }
 
     /// A copy of all bytes, for small files.

@@ -13,9 +13,21 @@ struct WeightLoader<B: Backend> {
     /// The loader of what lies under a name.
     func below(_ name: String) -> WeightLoader { WeightLoader(checkpoint, backend, prefix: "\(prefix)\(name).") }
 
-    /// A matrix in its element type.
-    func matrix(_ name: String) throws(InferenceError) -> B.Weight {
-        backend.weight(try checkpoint.tensor(prefix + name))
+    /// A matrix; `isExact` where its elements must not be rounded.
+    func matrix(_ name: String, isExact: Bool = false) throws(InferenceError) -> B.Weight {
+        try backend.weight(stacking: [checkpoint.tensor(prefix + name)], isExact: isExact)
+    }
+
+    /// Several matrices with the same inputs as one.
+    func stack(_ names: String...) throws(InferenceError) -> B.Weight {
+        var tensors: [Checkpoint.Tensor] = []
+        for name in names { tensors.append(try checkpoint.tensor(prefix + name)) }
+        return try backend.weight(stacking: tensors, isExact: false)
+    }
+
+    /// A matrix of which single rows are read.
+    func rows(_ name: String) throws(InferenceError) -> B.Table {
+        backend.table(try checkpoint.tensor(prefix + name))
     }
 
     /// A small tensor as f32; its last dimension makes the columns.
@@ -36,7 +48,9 @@ struct WeightLoader<B: Backend> {
     func gatedMLP(_ name: String) throws(InferenceError) -> GatedMLP<B.Weight> {
         let inner = below(name)
         return GatedMLP(
-            gate: try inner.matrix("gate_proj.weight"), up: try inner.matrix("up_proj.weight"),
+            gateUp: try backend.weight(
+                gate: inner.checkpoint.tensor(inner.prefix + "gate_proj.weight"),
+                up: inner.checkpoint.tensor(inner.prefix + "up_proj.weight")),
             down: try inner.matrix("down_proj.weight"))
     }
 }

@@ -1,7 +1,7 @@
-/// A checkpoint's matrix `[outputs, inputs]` in its own element type, for the CPU.
+/// A checkpoint's matrix `[rows, columns]` of which single rows are read, in its own element type.
 ///
 /// The elements go on lying in the checkpoint's mapping, except those of a tensor at an odd offset, which are copied as f32.
-package struct CPUWeight {
+package struct RowTable: Sendable {
     let outputs: Int
     let inputs: Int
     private let storage: Storage
