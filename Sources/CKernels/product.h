@@ -64,6 +64,8 @@ INLINE void finish(vf sum, float *y, const float *bias, int add, size_t columns)
     CASE(suffix, 1) CASE(suffix, 2) CASE(suffix, 3) CASE(suffix, 4) CASE(suffix, 5) CASE(suffix, 6)                  \
     CASE(suffix, 7) CASE(suffix, 8) CASE(suffix, 9) CASE(suffix, 10) CASE(suffix, 11) CASE(suffix, 12)
 #endif
+// Bytes of quantised rows that stay in a core's second cache while panels pass through it.
+#define CACHED_ROWS (320u << 10)
 // How far ahead, in bytes, a kernel that waits for memory asks for weights.
 #define PREFETCH 1024
 PRODUCT(f32, float)
@@ -174,9 +176,9 @@ static void product_int8(const quire_product *job, float *unused) {
     (void)unused;
     const int8_t *w = job->w;
     size_t pairs = (job->depth + 1) / 2, ldx = 2 * pairs;
-    // As many rows at a time as stay in a cache of 256 KB.
-    size_t block = (1 << 17) / ldx / ROWS * ROWS;
-    if (block < 2 * ROWS) block = 2 * ROWS;
+    // Equal blocks of rows that stay in a core's cache beside a panel.
+    size_t blocks = (job->rows * ldx * sizeof(int16_t) + CACHED_ROWS - 1) / CACHED_ROWS;
+    size_t block = (job->rows + blocks * ROWS - 1) / (blocks * ROWS) * ROWS;
     for (size_t top = 0; top < job->rows; top += block) {
         size_t rows = job->rows - top < block ? job->rows - top : block;
         for (size_t p = 0; p < job->panels; p++) {

@@ -1,5 +1,4 @@
 private import CKernels
-private import Glibc
 
 extension CPUBackend {
     /// Queries that are attended from at a time, and about how many keys to: their scores stay in a core's cache.
@@ -12,7 +11,9 @@ extension CPUBackend {
         let tokens = qkv.rows / batches
         let shape = HeadShape(heads: heads, channels: qkv.columns / 3, lines: 1, side: tokens, paddedSide: nil)
         precondition(tokens * batches == qkv.rows && shape.channels * 3 == qkv.columns, "qkv divides into heads")
-        return attention(qkv, batches: batches, shape, biases: nil)
+        return attention(qkv, batches: batches, shape, biases: nil, padding: nil) { batch, token in
+            batch * tokens + token
+        }
     }
 
     package func gridAttention(_ qkv: CPUTensor, _ grid: GridAttention<CPUTensor>) -> CPUTensor {
@@ -26,94 +27,76 @@ extension CPUBackend {
         }
         let biases = GridBiases(
             height: PackedWeight(grid.relativeHeight), width: PackedWeight(grid.relativeWidth), side: side)
-        guard let window = grid.window else { return attention(qkv, batches: grid.batches, shape, biases: biases) }
-        // Windows become batches of their own; positions outside the grid are attended to and then dropped.
-        let across = (grid.side + window - 1) / window
-        let padded = grid.padding.read { padding in
-            CPUTensor(rows: grid.batches * across * across * window * window, columns: qkv.columns) { to in
-                qkv.read { from in
-                    forEachLine(grid, window: window, across: across) { line, target, count in
-                        let out = to + target * qkv.columns
-                        if let line { memcpy(out, from + line * qkv.columns, count * qkv.columns * 4) }
-                        for place in (line == nil ? 0 : count)..<window {
-                            memcpy(out + place * qkv.columns, padding, qkv.columns * 4)
+        // Without windows there is one as large as the grid.
+        let across = (grid.side + side - 1) / side
+        return attention(
+            qkv, batches: grid.batches * across * across, shape, biases: biases, padding: grid.padding
+        ) { window, token in
+            let place = window % (across * across)
+            let (y, x) = (place / across * side + token / side, place % across * side + token % side)
+            guard y < grid.side, x < grid.side else { return nil }
+            return (window / (across * across) * grid.side + y) * grid.side + x
+        }
+    }
+
+    /// Attention in each of `batches` windows of `shape.tokens` tokens.
+    ///
+    /// `row` tells where in `qkv` a window's token stands; nil for one outside the image, which is attended to as `padding`.
+    private func attention(
+        _ qkv: CPUTensor, batches: Int, _ shape: HeadShape, biases: GridBiases?, padding: CPUTensor?,
+        row: (_ batch: Int, _ token: Int) -> Int?
+    ) -> CPUTensor {
+        let (tokens, width) = (shape.tokens, shape.width)
+        let blocks = (tokens + Self.queryBlock - 1) / Self.queryBlock
+        let packed = FloatBuffer(count: batches * shape.heads * shape.packedCount)
+        let outside = padding ?? qkv
+        return CPUTensor(rows: qkv.rows, columns: shape.channels) { out in
+            qkv.read { qkv in
+                outside.read { outside in
+                    packed.withMutable { packed in
+                        pool.run(batches * shape.heads) { task, _ in
+                            let (batch, column) = (task / shape.heads, task % shape.heads * width)
+                            shape.pack(to: packed + task * shape.packedCount) { token in
+                                (row(batch, token).map { qkv + $0 * 3 * shape.channels } ?? outside) + column
+                            }
+                        }
+                        let queryCount = Self.queryBlock * width
+                        let scratchCount = queryCount + shape.stateCount + (biases?.scratchCount ?? 0)
+                        pool.run(batches * shape.heads * blocks, scratch: scratchCount) { task, scratch in
+                            let head = task / blocks
+                            let (batch, column) = (head / shape.heads, head % shape.heads * width)
+                            let first = task % blocks * Self.queryBlock
+                            let own = first..<min(tokens, first + Self.queryBlock)
+                            for (place, token) in own.enumerated() {
+                                let from = row(batch, token).map { qkv + $0 * 3 * shape.channels } ?? outside
+                                (scratch + place * width).update(from: from + column, count: width)
+                            }
+                            let state = AttentionBlock.State(
+                                rows: own.count, width: width, memory: scratch + queryCount)
+                            attend(
+                                scratch, rows: own.count, shape, packed: packed + head * shape.packedCount,
+                                grid: biases?.grid(
+                                    scratch, stride: width, rows: own,
+                                    scratch: scratch + queryCount + shape.stateCount, kernels),
+                                state: state)
+                            for (place, token) in own.enumerated() {
+                                guard let target = row(batch, token) else { continue }
+                                state.store(row: place, width: width, to: out + target * shape.channels + column)
+                            }
                         }
                     }
                 }
             }
         }
-        let attended = attention(padded, batches: grid.batches * across * across, shape, biases: biases)
-        return CPUTensor(rows: qkv.rows, columns: channels) { to in
-            attended.read { from in
-                forEachLine(grid, window: window, across: across) { line, source, count in
-                    guard let line else { return }
-                    memcpy(to + line * channels, from + source * channels, count * channels * 4)
-                }
-            }
-        }
     }
 
-    /// For each line of each window: its first row in the grid, nil outside; its first row among the windows; how many
-    /// of its positions lie in the grid.
-    private func forEachLine(
-        _ grid: GridAttention<CPUTensor>, window: Int, across: Int,
-        _ body: (_ line: Int?, _ target: Int, _ count: Int) -> Void
-    ) {
-        pool.run(grid.batches * across * across) { place, _ in
-            let (top, left) = (place / across % across * window, place % across * window)
-            let image = place / (across * across) * grid.side * grid.side
-            for y in 0..<window {
-                let isInside = top + y < grid.side
-                body(
-                    isInside ? image + (top + y) * grid.side + left : nil, (place * window + y) * window,
-                    min(window, grid.side - left))
-            }
-        }
-    }
-
-    /// Attention in each of `batches` equal blocks of rows.
-    private func attention(_ qkv: CPUTensor, batches: Int, _ shape: HeadShape, biases: GridBiases?) -> CPUTensor {
-        let tokens = qkv.rows / batches
-        let blocks = (tokens + Self.queryBlock - 1) / Self.queryBlock
-        let packed = FloatBuffer(count: batches * shape.heads * shape.packedCount)
-        return CPUTensor(rows: qkv.rows, columns: shape.channels) { out in
-            qkv.read { qkv in
-                packed.withMutable { packed in
-                    pool.run(batches * shape.heads) { task, _ in
-                        let first = task / shape.heads * tokens
-                        shape.pack(
-                            qkv + first * 3 * shape.channels + task % shape.heads * shape.width,
-                            to: packed + task * shape.packedCount)
-                    }
-                    let scratchCount = shape.stateCount + (biases?.scratchCount ?? 0)
-                    pool.run(batches * shape.heads * blocks, scratch: scratchCount) { task, scratch in
-                        let head = task / blocks
-                        let rows =
-                            task % blocks * Self.queryBlock..<min(tokens, (task % blocks + 1) * Self.queryBlock)
-                        let first = head / shape.heads * tokens + rows.lowerBound
-                        let column = head % shape.heads * shape.width
-                        let query = qkv + first * 3 * shape.channels + column
-                        attend(
-                            query, rows: rows.count, shape, packed: packed + head * shape.packedCount,
-                            grid: biases?.grid(
-                                query, stride: 3 * shape.channels, rows: rows, scratch: scratch + shape.stateCount,
-                                kernels), scratch: scratch,
-                            out: out + first * shape.channels + column)
-                    }
-                }
-            }
-        }
-    }
-
-    /// Attention from some queries of one head to all its keys.
+    /// Attention from some queries of one head, `[rows, width]`, to all its keys.
     private func attend(
-        _ query: UnsafePointer<Float>, rows: Int, _ shape: HeadShape, packed: UnsafePointer<Float>,
-        grid: AttentionBlock.Grid?, scratch: UnsafeMutablePointer<Float>, out: UnsafeMutablePointer<Float>
+        _ queries: UnsafePointer<Float>, rows: Int, _ shape: HeadShape, packed: UnsafePointer<Float>,
+        grid: AttentionBlock.Grid?, state: AttentionBlock.State
     ) {
-        let state = AttentionBlock.State(rows: rows, width: shape.width, memory: scratch)
         let step = shape.keyStep
         for first in stride(from: 0, to: shape.keyCount, by: step) {
-            let count = min(step, shape.keyCount - first)
             var own = grid
             if let grid {
                 own = AttentionBlock.Grid(
@@ -122,13 +105,13 @@ extension CPUBackend {
             }
             kernels.attend(
                 AttentionBlock(
-                    queries: query, queryStride: 3 * shape.channels, rows: rows, width: shape.width,
-                    scale: 1 / Float(shape.width).squareRoot(), keyCount: count, keys: packed + first * shape.width,
+                    queries: queries, queryStride: shape.width, rows: rows, width: shape.width,
+                    scale: 1 / Float(shape.width).squareRoot(), keyCount: min(step, shape.keyCount - first),
+                    keys: packed + first * shape.width,
                     values: packed + shape.keyCount * shape.width + first * Kernels.panel,
                     valueStep: shape.keyCount * Kernels.panel, type: .float32, seen: shape.slots - first, grid: own,
                     state: state))
         }
-        state.store(rows: rows, width: shape.width, to: out, stride: shape.channels)
     }
 }
 
@@ -143,6 +126,7 @@ private struct HeadShape {
     let paddedSide: Int?
 
     var width: Int { channels / heads }
+    var tokens: Int { lines * side }
     /// Places that are seen.
     var slots: Int { lines * (paddedSide ?? side) }
     var keyCount: Int { (slots + Kernels.panel - 1) / Kernels.panel * Kernels.panel }
@@ -159,13 +143,13 @@ private struct HeadShape {
     }
     /// Floats of the running state and the scores of a block.
     var stateCount: Int { AttentionBlock.State.count(rows: CPUBackend.queryBlock, width: width, keys: keyStep) }
-    /// Lays out the keys and values of a head, whose queries begin at `queries`.
-    func pack(_ queries: UnsafePointer<Float>, to: UnsafeMutablePointer<Float>) {
+    /// Lays out the keys and values of a head; `queries` tells where a token's query stands.
+    func pack(to: UnsafeMutablePointer<Float>, queries: (_ token: Int) -> UnsafePointer<Float>) {
         let values = to + keyCount * width
         to.update(repeating: 0, count: packedCount)
         for line in 0..<lines {
             for place in 0..<side {
-                let from = queries + (line * side + place) * 3 * channels + channels
+                let from = queries(line * side + place) + channels
                 let slot = line * (paddedSide ?? side) + place
                 quire_put_key(from, width, to, QUIRE_F32, slot)
                 quire_put_value(from + channels, width, values, QUIRE_F32, keyCount, slot)
@@ -192,11 +176,9 @@ extension AttentionBlock.State {
         sum.update(repeating: 0, count: rows)
     }
 
-    /// Writes the weighted means of the values.
-    func store(rows: Int, width: Int, to: UnsafeMutablePointer<Float>, stride: Int) {
-        for row in 0..<rows {
-            let inverse = 1 / sum[row]
-            for i in 0..<width { to[row * stride + i] = out[row * outStride + i] * inverse }
-        }
+    /// Writes a query's weighted mean of the values.
+    func store(row: Int, width: Int, to: UnsafeMutablePointer<Float>) {
+        let inverse = 1 / sum[row]
+        for i in 0..<width { to[i] = out[row * outStride + i] * inverse }
     }
 }

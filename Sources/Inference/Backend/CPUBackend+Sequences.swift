@@ -55,9 +55,9 @@ extension CPUBackend {
                                     state: state))
                         }
                     }
-                    state.store(
-                        rows: place.rows.count, width: width,
-                        to: out + place.rows.lowerBound * heads * width + head * width, stride: heads * width)
+                    for (offset, row) in place.rows.enumerated() {
+                        state.store(row: offset, width: width, to: out + (row * heads + head) * width)
+                    }
                 }
             }
         }
