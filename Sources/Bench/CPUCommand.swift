@@ -41,6 +41,9 @@ struct CPUCommand: AsyncParsableCommand {
     @Option(help: "Write each figure to this file as a line of JSON.")
     var json: String?
 
+    @Flag(help: "Append to that file.")
+    var append = false
+
     @Option(help: "Write a plot of the cost of a page to this file (SVG).")
     var plot: String?
 
@@ -52,7 +55,7 @@ struct CPUCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        var log = try FigureLog(path: json)
+        var log = try FigureLog(path: json, isAppending: append)
         let yardsticks = Yardsticks(threads: threads)
         try log.add("sgemm, \(threads) threads", yardsticks.operations / 1e9, "GFLOP/s")
         try log.add("memory read, \(threads) threads", yardsticks.bandwidth / 1e9, "GB/s")
@@ -70,7 +73,7 @@ struct CPUCommand: AsyncParsableCommand {
             let picture = Plot(
                 title: "Seconds of a page, by pages decoded together", xTitle: "pages decoded together",
                 yTitle: "seconds", lines: lines)
-            try Self.write(picture.svg, to: plot)
+            try FigureLog.write(picture.svg, to: plot, mode: "w")
         }
     }
 
@@ -90,7 +93,8 @@ struct CPUCommand: AsyncParsableCommand {
         let roofline = Roofline(
             costs: costs, yardsticks: yardsticks, weightBytes: weightBytes,
             cacheBytes: precision == .float32 ? 4 : 2)
-        let name = "\(mode.rawValue) \(precision.rawValue)"
+        let name =
+            "\(mode.rawValue) \(precision.rawValue)" + (threads == SpeedCommand.processors ? "" : ", \(threads) threads")
 
         let encode = costs.encoding(page.prepared) / page.encodeSeconds
         let prefill = costs.prefill(tokens: page.promptTokens) / page.prefillSeconds
@@ -134,14 +138,6 @@ struct CPUCommand: AsyncParsableCommand {
                 heading: ["batch", "tokens/s", "s/page", "pages/h", "roofline", "% of it"], rows: rows
             ).text)
         return Plot.Line(name: precision.rawValue, points: points)
-    }
-
-    static func write(_ text: String, to path: String) throws {
-        guard let file = fopen(path, "w") else {
-            throw BenchError.unwritable(path: path, reason: String(cString: strerror(errno)))
-        }
-        fputs(text, file)
-        fclose(file)
     }
 }
 
