@@ -23,6 +23,9 @@ struct CPUCommand: AsyncParsableCommand {
     @Flag(name: .customLong("random-3b"), help: "Random weights of the released model's shape, made in memory.")
     var random3b = false
 
+    @Flag(help: "With random weights: routers that send most rows to a few experts.")
+    var skew = false
+
     @Option(help: "The resolution mode.")
     var mode: ResolutionMode = .base
 
@@ -64,7 +67,7 @@ struct CPUCommand: AsyncParsableCommand {
                 + "\(SpeedReport.fixed(yardsticks.bandwidth / 1e9, 1)) GB/s, \(threads) threads, "
                 + "kernels \(Kernels.best.name)")
         var lines: [Plot.Line] = []
-        let source = try WeightSource(model: model, threads: threads)
+        let source = try WeightSource(model: model, isSkewed: skew, threads: threads)
         for precision in precisions {
             lines.append(try measure(precision, source, yardsticks, &log))
         }
@@ -94,7 +97,7 @@ struct CPUCommand: AsyncParsableCommand {
             costs: costs, yardsticks: yardsticks, weightBytes: weightBytes,
             cacheBytes: precision == .float32 ? 4 : 2)
         let name =
-            "\(mode.rawValue) \(precision.rawValue)" + (threads == SpeedCommand.processors ? "" : ", \(threads) threads")
+            "\(mode.rawValue) \(precision.rawValue)" + (skew ? ", skewed router" : "") + (threads == SpeedCommand.processors ? "" : ", \(threads) threads")
 
         let encode = costs.encoding(page.prepared) / page.encodeSeconds
         let prefill = costs.prefill(tokens: page.promptTokens) / page.prefillSeconds
@@ -147,14 +150,15 @@ struct WeightSource {
     private let checkpoint: Checkpoint
 
     /// A model directory, or random weights of the released model's shape.
-    init(model: String?, threads: Int) throws {
+    init(model: String?, isSkewed: Bool, threads: Int) throws {
         if let model {
             let directory = FilePath(model)
             configuration = try ModelConfiguration(contentsOf: directory.appending("config.json"))
             checkpoint = try Checkpoint(directory: directory, configuration: configuration)
         } else {
             configuration = ModelConfiguration()
-            checkpoint = try Checkpoint(randomFor: configuration, threads: threads)
+            checkpoint = try Checkpoint(
+                randomFor: configuration, router: isSkewed ? .skewed : .balanced, threads: threads)
         }
     }
 
