@@ -5,5 +5,5 @@ import ArgumentParser
     static let configuration = CommandConfiguration(
         commandName: "quire-bench",
         abstract: "Checks and measures the inference engine.",
-        subcommands: [ParityCommand.self, SpeedCommand.self, CPUCommand.self])
+        subcommands: [ParityCommand.self, SpeedCommand.self, CPUCommand.self, AccuracyCommand.self])
 }
