@@ -38,6 +38,7 @@ let package = Package(
         system("CTIFF", "libtiff-4", "libtiff-dev"),
 
         .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3"])]),
+        .target(name: "TextDistance", swiftSettings: settings),
         .target(name: "Digest", dependencies: ["CCrypto", systemPackage], swiftSettings: settings),
         .target(
             name: "Migrations", path: "migrations",
@@ -58,7 +59,8 @@ let package = Package(
         .executableTarget(
             name: "Coordinator",
             dependencies: [
-                "CCrypto", "CProcess", "Digest", "Inference", "Rendering", "Shared", argumentParser, systemPackage,
+                "CCrypto", "CProcess", "Digest", "Inference", "Rendering", "Shared", "TextDistance", argumentParser,
+                systemPackage,
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -66,10 +68,11 @@ let package = Package(
             dependencies: ["Digest", "Inference", "Rendering", "Shared", argumentParser, systemPackage],
             swiftSettings: settings),
         .target(
-            name: "Parity", dependencies: ["Digest", "Inference", "Rendering", systemPackage], swiftSettings: settings),
+            name: "Parity", dependencies: ["Digest", "Inference", "Rendering", "TextDistance", systemPackage],
+            swiftSettings: settings),
         .executableTarget(
             name: "Bench",
-            dependencies: ["COpenBLAS", "Inference", "Parity", argumentParser, systemPackage],
+            dependencies: ["COpenBLAS", "Inference", "Parity", "TextDistance", argumentParser, systemPackage],
             swiftSettings: settings),
 
         .target(
@@ -77,7 +80,9 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "InferenceTests",
-            dependencies: ["Bench", "CKernels", "Digest", "Inference", "Parity", "TestSupport", systemPackage],
+            dependencies: [
+                "Bench", "CKernels", "Digest", "Inference", "Parity", "TestSupport", "TextDistance", systemPackage,
+            ],
             exclude: ["Fixtures"],
             swiftSettings: settings),
         .testTarget(
@@ -89,7 +94,9 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "CoordinatorTests",
-            dependencies: ["Coordinator", "Digest", "Inference", "Shared", "TestSupport", systemPackage],
+            dependencies: [
+                "Coordinator", "Digest", "Inference", "Shared", "TestSupport", "TextDistance", systemPackage,
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "PipelineTests", dependencies: ["Shared", "TestSupport", systemPackage], swiftSettings: settings),

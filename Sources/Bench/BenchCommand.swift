@@ -7,6 +7,6 @@ import ArgumentParser
         abstract: "Checks and measures the inference engine.",
         subcommands: [
             ParityCommand.self, SpeedCommand.self, CPUCommand.self, PagesCommand.self, WeightsCommand.self,
-            FiguresCommand.self,
+            AccuracyCommand.self, FiguresCommand.self,
         ])
 }

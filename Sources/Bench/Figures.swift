@@ -26,6 +26,9 @@ struct Figure {
     let unit: String
     var goal: Goal?
 
+    /// Whether it is what it should be, or nothing was asked of it.
+    var isMet: Bool { goal?.isMet(by: value) ?? true }
+
     /// One line of JSON: what, figure, unit, goal, met; the last two are null where there is no goal.
     var json: String {
         let fields = [

@@ -7,52 +7,9 @@ struct GenerationParity {
     let images: GoldenImages
     let threads: Int
 
-    private struct Case: Decodable {
-        let name: String
-        let image: String
-        let mode: Mode
-        let maxTiles: Int?
-        let prompt: String
-        let promptIDs: [Int32]
-        let grid: [Int]
-        let rule: GoldenRule?
-        let generated: [Int32]
-        let ended: Bool
-        let text: String
-        let markdown: String
-        let width: Int
-        let height: Int
-        let regions: [GoldenRegion]
-        let crops: [GoldenCrop]
-
-        enum CodingKeys: String, CodingKey {
-            case name, mode, prompt, grid, rule, generated, ended, text, markdown, width, height, regions, crops
-            case image = "image_file"
-            case maxTiles = "max_tiles"
-            case promptIDs = "prompt_ids"
-        }
-    }
-
-    /// A mode's name, or `[base, tile, crop]`.
-    private struct Mode: Decodable {
-        let geometry: ViewGeometry
-
-        init(from decoder: any Decoder) throws {
-            if let name = try? decoder.singleValueContainer().decode(String.self) {
-                guard let mode = ResolutionMode(rawValue: name) else { throw ParityError("\(name) is no known mode") }
-                geometry = mode.geometry
-            } else {
-                var values = try decoder.unkeyedContainer()
-                geometry = ViewGeometry(
-                    base: try values.decode(Int.self), tile: try values.decode(Int.self),
-                    crops: try values.decode(Bool.self))
-            }
-        }
-    }
-
     /// Runs every case of the file on a checkpoint; a line a case.
     func run(_ file: String, name: String, checkpoint: String, report: (ParityLine) -> Void) throws(ParityError) {
-        let cases: [Case] = try folder.json(file)
+        let cases: [GenerationCase] = try folder.json(file)
         let scoreFile = "scores-\(name).safetensors"
         let scores = folder.has(scoreFile) ? try TensorFile(folder, scoreFile) : nil
         if scores == nil {
@@ -76,13 +33,11 @@ struct GenerationParity {
     }
 
     private func run(
-        _ item: Case, _ golden: GoldenModel, _ tokenizer: Tokenizer, scores: TensorFile.Tensor?, title: String
+        _ item: GenerationCase, _ golden: GoldenModel, _ tokenizer: Tokenizer, scores: TensorFile.Tensor?, title: String
     ) throws(ParityError) -> ParityLine {
         var comparison = Comparison()
         let image = try images.image(item.image)
-        var geometry = item.mode.geometry
-        geometry.maxTiles = item.maxTiles ?? geometry.maxTiles
-        let prepared = Preprocessor.prepare(image, geometry: geometry)
+        let prepared = Preprocessor.prepare(image, geometry: item.geometry)
         comparison.expect(
             [prepared.grid.columns, prepared.grid.rows] == item.grid,
             "the grid is \(prepared.grid.columns) x \(prepared.grid.rows), expected \(item.grid)")
@@ -101,7 +56,7 @@ struct GenerationParity {
             comparison.expect(prompt == item.promptIDs, "the prompt's ids differ")
             generation = try golden.model.generate(
                 prompt: prompt, images: [try golden.model.encodeImage(prepared)],
-                options: GenerationOptions(maxNewTokens: item.generated.count, rule: item.rule?.rule)
+                options: item.options
             ) { values in
                 if rows.count < keptRows { rows.append(values) }
             }
@@ -149,7 +104,7 @@ struct GenerationParity {
         return "scores of \(compared) steps, \(error.description)"
     }
 
-    private func compareText(_ text: String, with item: Case, _ comparison: inout Comparison) {
+    private func compareText(_ text: String, with item: GenerationCase, _ comparison: inout Comparison) {
         comparison.expect(isSame(text, item.text), "the text differs")
         comparison.expect(isSame(OfficialMarkdown.image(text), item.markdown), "the Markdown differs")
         let regions = LayoutRegion.regions(in: text)

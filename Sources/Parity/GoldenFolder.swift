@@ -49,6 +49,9 @@ package struct GoldenFolder: Sendable {
     /// The folders that hold a checkpoint's configuration, sorted.
     package var checkpoints: [String] { names().filter { has("\($0)/config.json") } }
 
+    /// The files of whole generations, sorted.
+    var generationFiles: [String] { names().filter { $0.hasPrefix("generate-") && $0.hasSuffix(".json") } }
+
     /// The names of the images, without `.png`.
     package var images: [String] {
         names(in: "images").filter { $0.hasSuffix(".png") }.map { String($0.dropLast(4)) }

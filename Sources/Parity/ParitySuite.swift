@@ -137,9 +137,7 @@ package struct ParitySuite: Sendable {
         folder.names().filter { $0.hasPrefix("stages-") && $0.hasSuffix(".safetensors") }
     }
 
-    private var generationFiles: [String] {
-        folder.names().filter { $0.hasPrefix("generate-") && $0.hasSuffix(".json") }
-    }
+    private var generationFiles: [String] { folder.generationFiles }
 
     /// `stages-odd` belongs to `odd-f32`: a checkpoint whose name starts with the stage's; the others to the bfloat16 one.
     private func checkpoint(ofStages name: String) -> String? {

@@ -4,6 +4,7 @@ import Shared
 import SystemPackage
 import TestSupport
 import Testing
+import TextDistance
 
 @Suite struct CharacterErrorRateTests {
     @Test(arguments: [
@@ -12,8 +13,8 @@ import Testing
     ])
     func `The distance is the least number of edits`(one: String, other: String, edits: Int) {
         let (one, other) = (Array(one.unicodeScalars), Array(other.unicodeScalars))
-        #expect(CharacterErrorRate.distance(one, other) == edits)
-        #expect(CharacterErrorRate.distance(other, one) == edits)
+        #expect(EditDistance.between(one, other) == edits)
+        #expect(EditDistance.between(other, one) == edits)
     }
 
     @Test func `White space and the marks of headings do not count`() {

@@ -2,6 +2,7 @@ import Coordinator
 import Shared
 import SystemPackage
 import Testing
+import TextDistance
 
 @Suite struct `Summaries` {
     private static let pipeline = Pipeline(

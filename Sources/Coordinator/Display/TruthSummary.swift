@@ -1,4 +1,5 @@
 internal import Shared
+internal import TextDistance
 
 /// Character error rates, for people.
 package struct TruthSummary: Sendable {

@@ -1,5 +1,6 @@
 package import Shared
 package import SystemPackage
+package import TextDistance
 
 /// Compares a batch's text with the truth that lies beside its documents.
 ///
@@ -62,7 +63,6 @@ package struct TruthComparison: Sendable {
         let parent = root.appending(location.path.removingLastComponent().components)
         let path = FilePath(bytes: parent.appending(name).bytes + Array(".truth.md".utf8))
         guard let bytes = FolderContents.read(path) else { return nil }
-        return String(decoding: bytes, as: UTF8.self).split(separator: "\u{C}", omittingEmptySubsequences: false)
-            .map(String.init)
+        return CharacterErrorRate.pages(ofTruth: String(decoding: bytes, as: UTF8.self))
     }
 }

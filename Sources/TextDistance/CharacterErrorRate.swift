@@ -14,7 +14,7 @@ package struct CharacterErrorRate: Sendable, Hashable {
     /// Compares one page.
     package init(truth: String, text: String) {
         let (truth, text) = (Self.folded(truth), Self.folded(text))
-        self.init(edits: Self.distance(truth, text), characters: truth.count)
+        self.init(edits: EditDistance.between(truth, text), characters: truth.count)
     }
 
     /// Compares page by page; a page that one side lacks counts as empty.
@@ -32,6 +32,11 @@ package struct CharacterErrorRate: Sendable, Hashable {
     package static func += (left: inout CharacterErrorRate, right: CharacterErrorRate) {
         left.edits += right.edits
         left.characters += right.characters
+    }
+
+    /// The pages of a truth file, which form feeds separate.
+    package static func pages(ofTruth text: String) -> [String] {
+        text.split(separator: "\u{C}", omittingEmptySubsequences: false).map(String.init)
     }
 
     /// What is compared: one line without the `#` marks that lines begin with.
@@ -53,31 +58,5 @@ package struct CharacterErrorRate: Sendable, Hashable {
             }
         }
         return result
-    }
-
-    /// The Levenshtein distance, in one row of memory.
-    package static func distance(_ one: [Unicode.Scalar], _ other: [Unicode.Scalar]) -> Int {
-        var (long, short) = one.count >= other.count ? (one[...], other[...]) : (other[...], one[...])
-        while let first = long.first, first == short.first {
-            long.removeFirst()
-            short.removeFirst()
-        }
-        while let last = long.last, last == short.last {
-            long.removeLast()
-            short.removeLast()
-        }
-        if short.isEmpty { return long.count }
-        let columns = Array(short)
-        var row = Array(0...columns.count)
-        for (index, scalar) in long.enumerated() {
-            var diagonal = index
-            row[0] = index + 1
-            for column in columns.indices {
-                let replaced = diagonal + (columns[column] == scalar ? 0 : 1)
-                diagonal = row[column + 1]
-                row[column + 1] = min(replaced, min(diagonal, row[column]) + 1)
-            }
-        }
-        return row[columns.count]
     }
 }
