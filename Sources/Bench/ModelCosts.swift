@@ -37,6 +37,30 @@ package struct ModelCosts: Sendable {
         return Double(attention + dense + experts + (withScores ? 2 * hidden * decoder.vocabularySize : 0))
     }
 
+    /// Elements of weights that one step reads for `batch` sequences, whose tokens choose their experts evenly.
+    package func weightsRead(batch: Int) -> Double {
+        let decoder = configuration.decoder
+        let hidden = decoder.hiddenSize
+        let sparse = (0..<decoder.layers).count { decoder.isSparse(layer: $0) }
+        let keyValueWidth = decoder.keyValueHeads * decoder.headWidth
+        let attention = decoder.layers * 2 * hidden * (hidden + keyValueWidth)
+        let dense = (decoder.layers - sparse) * 3 * hidden * decoder.intermediateSize
+        let expert = 3 * hidden * decoder.expertIntermediateSize
+        let chosen = Double(decoder.expertsPerToken) / Double(decoder.routedExperts)
+        let touched = Double(decoder.routedExperts) * (1 - power(1 - chosen, batch))
+        let routed = Double(sparse * expert) * touched
+        let always = sparse * (decoder.sharedExperts * expert + decoder.routedExperts * hidden)
+        return Double(attention + dense + always + hidden * decoder.vocabularySize) + routed
+    }
+
+    /// Elements of keys and values that a token reads which sees `context` positions.
+    package func cacheRead(context: Int) -> Double {
+        let decoder = configuration.decoder
+        return Double(2 * decoder.layers * decoder.keyValueHeads * decoder.headWidth * context)
+    }
+
+    private func power(_ base: Double, _ exponent: Int) -> Double { (0..<exponent).reduce(1) { value, _ in value * base } }
+
     private func sam(side: Int) -> Double {
         let sam = configuration.sam
         let grid = side / sam.patchSize

@@ -21,7 +21,7 @@ struct PageMeasurement {
             defer { started = clock.now }
             return (clock.now - started) / .seconds(1)
         }
-        let page = Self.page()
+        let page = SamplePage.image()
         started = clock.now
         let prepared = Preprocessor.prepare(page, geometry: mode.geometry)
         parts.append(Part(name: "prepare", seconds: seconds(), operations: 0))
@@ -29,11 +29,7 @@ struct PageMeasurement {
         let embeddings = try model.encodeImage(prepared)
         parts.append(Part(name: "encode", seconds: seconds(), operations: costs.encoding(prepared)))
 
-        let vocabulary = Int32(model.configuration.decoder.vocabularySize)
-        let words = (1...10).map { Int32($0 * 7) % vocabulary }.filter { $0 != model.configuration.imageToken }
-        let prompt =
-            [model.configuration.decoder.beginToken]
-            + [Int32](repeating: model.configuration.imageToken, count: prepared.tokenCount) + words
+        let prompt = SamplePage.prompt(for: prepared, model.configuration)
         let cache = model.backend.makeCache(in: model.makePool(tokens: prompt.count + tokens))
         _ = model.backend.reserve(prompt.count + tokens, in: cache)
         func next(_ ids: [Int32], images: [CPUTensor]) throws -> Int32 {
@@ -55,18 +51,5 @@ struct PageMeasurement {
         parts.reduce(0) { sum, part in
             sum + (part.name == "decode" ? part.seconds / Double(decodedTokens) * Double(pageTokens) : part.seconds)
         }
-    }
-
-    /// Dark lines on white: an A4 page at 150 dpi.
-    private static func page() -> RGBImage {
-        let (width, height) = (1240, 1754)
-        var bytes = [UInt8](repeating: 255, count: width * height * 3)
-        for y in 100..<(height - 100) where y % 30 < 12 {
-            for x in 100..<(width - 100) where (x * 31 + y / 30 * 17) % 23 < 13 {
-                let start = (y * width + x) * 3
-                for channel in start..<(start + 3) { bytes[channel] = 30 }
-            }
-        }
-        return RGBImage(width: width, height: height, bytes: bytes)
     }
 }

@@ -72,6 +72,18 @@ PRODUCT(f32, float)
 PRODUCT(bf16, uint16_t)
 PRODUCT(f16, uint16_t)
 
+// Up to so many rows are read where they stand; more are packed first, and the weights widened once for all of them.
+#ifndef DIRECT_ROWS
+#define DIRECT_ROWS (8 * ROWS)
+#endif
+
+/// How many rows a tile takes of those that are left: as equal parts as can be, since a tile of few rows waits longer for
+/// its weights.
+INLINE size_t tile_rows(size_t left) {
+    size_t tiles = (left + ROWS - 1) / ROWS;
+    return (left + tiles - 1) / tiles;
+}
+
 /// Packs rows of x as [rows / ROWS][depth][ROWS], so that a tile reads them in one stream.
 static void pack_rows(const float *x, size_t ldx, size_t rows, size_t depth, float *to) {
     for (size_t first = 0; first < rows; first += ROWS) {
@@ -89,12 +101,11 @@ static void pack_rows(const float *x, size_t ldx, size_t rows, size_t depth, flo
         const type *w = job->w;                                                                                      \
         size_t depth = job->depth;                                                                                   \
         size_t slices = (depth + QUIRE_SLICE - 1) / QUIRE_SLICE, slice = (depth + slices - 1) / slices;              \
-        if (job->rows <= 2 * ROWS) {                                                                                 \
+        if (job->rows <= DIRECT_ROWS) {                                                                              \
             for (size_t p = 0; p < job->panels; p++)                                                                 \
                 for (size_t first = 0; first < depth; first += slice)                                                \
-                    for (size_t r = 0; r < job->rows; r += ROWS)                                                     \
-                        rows_##suffix(job->rows - r < ROWS ? job->rows - r : ROWS,                                   \
-                                      w + p * job->panel_step + first * QUIRE_PANEL,                                 \
+                    for (size_t r = 0, n; r < job->rows; r += n)                                                     \
+                        rows_##suffix(n = tile_rows(job->rows - r), w + p * job->panel_step + first * QUIRE_PANEL,   \
                                       depth - first < slice ? depth - first : slice, job->x + r * job->ldx + first,  \
                                       job->ldx, 1, job->y + r * job->ldy + p * QUIRE_PANEL, job->ldy,                \
                                       job->bias && first == 0 ? job->bias + p * QUIRE_PANEL : NULL,                  \
@@ -184,8 +195,8 @@ static void product_int8(const quire_product *job, float *unused) {
         for (size_t p = 0; p < job->panels; p++) {
             float *y = job->y + top * job->ldy + p * QUIRE_PANEL;
             const float *bias = job->bias ? job->bias + p * QUIRE_PANEL : NULL;
-            for (size_t r = 0; r < rows; r += ROWS)
-                rows_int8(rows - r < ROWS ? rows - r : ROWS, w + p * job->panel_step, pairs,
+            for (size_t r = 0, n; r < rows; r += n)
+                rows_int8(n = tile_rows(rows - r), w + p * job->panel_step, pairs,
                           job->quantised + (top + r) * ldx, ldx, job->row_scales + top + r,
                           job->column_scales + p * QUIRE_PANEL, y + r * job->ldy, job->ldy, bias, job->add,
                           job->columns - p * QUIRE_PANEL);

@@ -6,7 +6,7 @@ extension CPUBackend {
         KeyValuePool(
             KeyValuePool.Shape(layers: layers, heads: keyValueHeads, width: headWidth),
             type: precision == .float32 ? .float32 : .bfloat16,
-            capacity: max(1, (tokens + KeyValuePool.tokens - 1) / KeyValuePool.tokens))
+            capacity: max(1, (tokens + KeyValuePool.tokensOfBlock - 1) / KeyValuePool.tokensOfBlock))
     }
 
     package func makeCache(in pool: KeyValuePool) -> KeyValueCache { KeyValueCache(pool) }
@@ -35,7 +35,7 @@ extension CPUBackend {
         for (cache, count) in zip(caches, rows) { cache.advance(count, layer: layer) }
 
         let scratchCount = AttentionBlock.State.count(
-            rows: Self.queryBlock, width: width, keys: KeyValuePool.tokens)
+            rows: Self.queryBlock, width: width, keys: KeyValuePool.tokensOfBlock)
         return CPUTensor(rows: qkv.rows, columns: heads * width) { out in
             qkv.read { qkv in
                 pool.run(heads * places.blocks.count, scratch: scratchCount) { task, scratch in
@@ -43,14 +43,14 @@ extension CPUBackend {
                     let state = AttentionBlock.State(rows: place.rows.count, width: width, memory: scratch)
                     let cache = caches[place.sequence]
                     let last = place.position + place.rows.count
-                    for first in stride(from: 0, to: last, by: KeyValuePool.tokens) {
-                        cache.withHead(block: first / KeyValuePool.tokens, layer: layer, head: head / group) {
+                    for first in stride(from: 0, to: last, by: KeyValuePool.tokensOfBlock) {
+                        cache.withHead(block: first / KeyValuePool.tokensOfBlock, layer: layer, head: head / group) {
                             kernels.attend(
                                 AttentionBlock(
                                     queries: qkv + place.rows.lowerBound * columns(attention, width) + head * width,
                                     queryStride: columns(attention, width), rows: place.rows.count, width: width,
-                                    scale: 1 / Float(width).squareRoot(), keyCount: KeyValuePool.tokens, keys: $0,
-                                    values: $1, valueStep: KeyValuePool.tokens * Kernels.panel,
+                                    scale: 1 / Float(width).squareRoot(), keyCount: KeyValuePool.tokensOfBlock, keys: $0,
+                                    values: $1, valueStep: KeyValuePool.tokensOfBlock * Kernels.panel,
                                     type: cache.pool.type, seen: place.position + 1 - first, seenStep: 1, grid: nil,
                                     state: state))
                         }

@@ -7,8 +7,8 @@ private import Synchronization
 /// panels of 16 elements (kernels.h).
 package final class KeyValuePool: Sendable {
     /// Tokens of a block.
-    static let tokens = 64
-
+    package static let tokensOfBlock = 64
+    
     /// The shape of what is kept.
     package struct Shape: Sendable, Equatable {
         package let layers: Int
@@ -47,16 +47,16 @@ package final class KeyValuePool: Sendable {
     }
 
     /// Elements of the keys of one layer and head in a block.
-    var keyCount: Int { Self.tokens * shape.width }
+    var keyCount: Int { Self.tokensOfBlock * shape.width }
 
     /// Elements of the values, whose width is filled up to whole panels.
-    var valueCount: Int { Self.tokens * ((shape.width + Kernels.panel - 1) / Kernels.panel * Kernels.panel) }
+    var valueCount: Int { Self.tokensOfBlock * ((shape.width + Kernels.panel - 1) / Kernels.panel * Kernels.panel) }
 
     /// Bytes of a block.
     package var blockBytes: Int { shape.layers * shape.heads * (keyCount + valueCount) * type.size }
 
     /// Blocks that `tokens` tokens need.
-    package func blocks(for tokens: Int) -> Int { (tokens + Self.tokens - 1) / Self.tokens }
+    package func blocks(for tokens: Int) -> Int { (tokens + Self.tokensOfBlock - 1) / Self.tokensOfBlock }
 
     /// Blocks that nobody uses.
     package var freeBlocks: Int { state.withLock { capacity - $0.value.used } }
@@ -106,18 +106,34 @@ package final class KeyValueCache: @unchecked Sendable {
         return true
     }
 
+    /// Takes the keys and values of another sequence, again and again until there are `tokens` of them.
+    ///
+    /// What a step costs depends on how many tokens a sequence has and not on what they are: for measurements.
+    /// - Returns: false where the pool has too few blocks left.
+    package func fill(from other: KeyValueCache, tokens: Int) -> Bool {
+        let whole = other.count / KeyValuePool.tokensOfBlock
+        guard whole > 0, reserve(tokens) else { return false }
+        for (place, block) in blocks.enumerated() {
+            block.withMutable { to in
+                other.blocks[place % whole].withMutable { to.update(from: $0, count: (pool.blockBytes + 3) / 4) }
+            }
+        }
+        counts = Array(repeating: tokens, count: counts.count)
+        return true
+    }
+
     /// Notes that a layer holds more tokens, whose keys and values `put` wrote.
     func advance(_ tokens: Int, layer: Int) { counts[layer] += tokens }
 
     /// Writes the keys and values `[heads * width]` of one token.
     func put(_ keys: UnsafePointer<Float>, _ values: UnsafePointer<Float>, token: Int, layer: Int) {
         let (shape, type) = (pool.shape, quire_type(pool.type == .float32 ? QUIRE_F32.rawValue : QUIRE_BF16.rawValue))
-        let slot = token % KeyValuePool.tokens
+        let slot = token % KeyValuePool.tokensOfBlock
         for head in 0..<shape.heads {
-            withHead(block: token / KeyValuePool.tokens, layer: layer, head: head) { keyPanels, valuePanels in
+            withHead(block: token / KeyValuePool.tokensOfBlock, layer: layer, head: head) { keyPanels, valuePanels in
                 quire_put_key(keys + head * shape.width, shape.width, keyPanels, type, slot)
                 quire_put_value(
-                    values + head * shape.width, shape.width, valuePanels, type, KeyValuePool.tokens, slot)
+                    values + head * shape.width, shape.width, valuePanels, type, KeyValuePool.tokensOfBlock, slot)
             }
         }
     }
@@ -147,13 +163,13 @@ package final class KeyValueCache: @unchecked Sendable {
         }
         for head in 0..<shape.heads {
             for token in 0..<counts[layer] {
-                let slot = token % KeyValuePool.tokens
-                withHead(block: token / KeyValuePool.tokens, layer: layer, head: head) { keys, values in
+                let slot = token % KeyValuePool.tokensOfBlock
+                withHead(block: token / KeyValuePool.tokensOfBlock, layer: layer, head: head) { keys, values in
                     for i in 0..<shape.width {
                         result.keys.append(
                             element(keys, slot / panel * shape.width * panel + i * panel + slot % panel))
                         result.values.append(
-                            element(values, i / panel * KeyValuePool.tokens * panel + slot * panel + i % panel))
+                            element(values, i / panel * KeyValuePool.tokensOfBlock * panel + slot * panel + i % panel))
                     }
                 }
             }
