@@ -150,7 +150,7 @@ struct WeightSource {
     private let checkpoint: Checkpoint
 
     /// A model directory, or random weights of the released model's shape.
-    init(model: String?, isSkewed: Bool, threads: Int) throws {
+    init(model: String?, isSkewed: Bool = false, threads: Int) throws {
         if let model {
             let directory = FilePath(model)
             configuration = try ModelConfiguration(contentsOf: directory.appending("config.json"))
