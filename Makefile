@@ -58,7 +58,7 @@ bench: build ## Time the small checkpoint on this machine
 .PHONY: accuracy
 accuracy: build ## Compare bf16 and int8 with f32: scores, tokens, text
 	@mkdir -p $(OUT)/bench
-	@$(BIN)/quire-bench accuracy --json $(OUT)/bench/accuracy.jsonl --prompt '<image> Free OCR.'
+	@$(BIN)/quire-bench accuracy --json $(OUT)/bench/accuracy.jsonl --prompt "$$(printf '<image>\nFree OCR.')"
 
 .PHONY: clean
 clean: ## Remove what was built; results in out/ and the embedded database stay
