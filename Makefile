@@ -17,7 +17,7 @@ DEMO := env -u DATABASE_URL -u PGHOST -u PGHOSTADDR -u PGSERVICE -u PGDATABASE -
 help: ## List these targets
 	@echo "Quire: folders of PDF, TIFF and page images become Markdown with layout."
 	@echo
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
 .PHONY: setup
 setup: ## Check Swift and install missing Debian packages
@@ -53,6 +53,10 @@ lint: ## Check the format of all Swift files
 .PHONY: bench
 bench: build ## Time the small checkpoint on this machine
 	@$(BIN)/quire-bench speed --model models/quire-nano
+
+.PHONY: bench-cpu
+bench-cpu: build ## Measure the released size on this machine's processors, beside PyTorch (25 minutes)
+	@tools/bench-cpu
 
 # Exit code 1 means that a goal is not met; the table says which.
 .PHONY: accuracy

@@ -5,5 +5,8 @@ import ArgumentParser
     static let configuration = CommandConfiguration(
         commandName: "quire-bench",
         abstract: "Checks and measures the inference engine.",
-        subcommands: [ParityCommand.self, SpeedCommand.self, CPUCommand.self, AccuracyCommand.self])
+        subcommands: [
+            ParityCommand.self, SpeedCommand.self, CPUCommand.self, PagesCommand.self, WeightsCommand.self,
+            AccuracyCommand.self, FiguresCommand.self,
+        ])
 }

@@ -23,6 +23,9 @@ struct CPUCommand: AsyncParsableCommand {
     @Flag(name: .customLong("random-3b"), help: "Random weights of the released model's shape, made in memory.")
     var random3b = false
 
+    @Flag(help: "With random weights: routers that send most rows to a few experts.")
+    var skew = false
+
     @Option(help: "The resolution mode.")
     var mode: ResolutionMode = .base
 
@@ -41,6 +44,9 @@ struct CPUCommand: AsyncParsableCommand {
     @Option(help: "Write each figure to this file as a line of JSON.")
     var json: String?
 
+    @Flag(help: "Append to that file.")
+    var append = false
+
     @Option(help: "Write a plot of the cost of a page to this file (SVG).")
     var plot: String?
 
@@ -52,7 +58,7 @@ struct CPUCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        var log = try FigureLog(path: json)
+        var log = try FigureLog(path: json, isAppending: append)
         let yardsticks = Yardsticks(threads: threads)
         try log.add("sgemm, \(threads) threads", yardsticks.operations / 1e9, "GFLOP/s")
         try log.add("memory read, \(threads) threads", yardsticks.bandwidth / 1e9, "GB/s")
@@ -61,7 +67,7 @@ struct CPUCommand: AsyncParsableCommand {
                 + "\(SpeedReport.fixed(yardsticks.bandwidth / 1e9, 1)) GB/s, \(threads) threads, "
                 + "kernels \(Kernels.best.name)")
         var lines: [Plot.Line] = []
-        let source = try WeightSource(model: model, threads: threads)
+        let source = try WeightSource(model: model, isSkewed: skew, threads: threads)
         for precision in precisions {
             lines.append(try measure(precision, source, yardsticks, &log))
         }
@@ -70,7 +76,7 @@ struct CPUCommand: AsyncParsableCommand {
             let picture = Plot(
                 title: "Seconds of a page, by pages decoded together", xTitle: "pages decoded together",
                 yTitle: "seconds", lines: lines)
-            try Self.write(picture.svg, to: plot)
+            try FigureLog.write(picture.svg, to: plot, mode: "w")
         }
     }
 
@@ -90,7 +96,8 @@ struct CPUCommand: AsyncParsableCommand {
         let roofline = Roofline(
             costs: costs, yardsticks: yardsticks, weightBytes: weightBytes,
             cacheBytes: precision == .float32 ? 4 : 2)
-        let name = "\(mode.rawValue) \(precision.rawValue)"
+        let name =
+            "\(mode.rawValue) \(precision.rawValue)" + (skew ? ", skewed router" : "") + (threads == SpeedCommand.processors ? "" : ", \(threads) threads")
 
         let encode = costs.encoding(page.prepared) / page.encodeSeconds
         let prefill = costs.prefill(tokens: page.promptTokens) / page.prefillSeconds
@@ -135,14 +142,6 @@ struct CPUCommand: AsyncParsableCommand {
             ).text)
         return Plot.Line(name: precision.rawValue, points: points)
     }
-
-    static func write(_ text: String, to path: String) throws {
-        guard let file = fopen(path, "w") else {
-            throw BenchError.unwritable(path: path, reason: String(cString: strerror(errno)))
-        }
-        fputs(text, file)
-        fclose(file)
-    }
 }
 
 /// Where the weights to measure with come from.
@@ -151,14 +150,15 @@ struct WeightSource {
     private let checkpoint: Checkpoint
 
     /// A model directory, or random weights of the released model's shape.
-    init(model: String?, threads: Int) throws {
+    init(model: String?, isSkewed: Bool = false, threads: Int) throws {
         if let model {
             let directory = FilePath(model)
             configuration = try ModelConfiguration(contentsOf: directory.appending("config.json"))
             checkpoint = try Checkpoint(directory: directory, configuration: configuration)
         } else {
             configuration = ModelConfiguration()
-            checkpoint = try Checkpoint(randomFor: configuration, threads: threads)
+            checkpoint = try Checkpoint(
+                randomFor: configuration, router: isSkewed ? .skewed : .balanced, threads: threads)
         }
     }
 

@@ -54,12 +54,12 @@ struct FigureLog {
     private(set) var figures: [Figure] = []
     private let path: String?
 
-    /// A log that also writes to a file, which it empties.
+    /// A log that also writes to a file, which it empties unless it appends.
     ///
     /// - Throws: `BenchError.unwritable`.
-    init(path: String?) throws {
+    init(path: String?, isAppending: Bool = false) throws {
         self.path = path
-        if let path { try Self.write("", to: path, mode: "w") }
+        if let path, !isAppending { try Self.write("", to: path, mode: "w") }
     }
 
     mutating func add(_ what: String, _ value: Double, _ unit: String, goal: Figure.Goal? = nil) throws {
@@ -83,7 +83,8 @@ struct FigureLog {
         return TextTable(heading: ["goal", "figure", "wanted", ""], rows: lines).text
     }
 
-    private static func write(_ text: String, to path: String, mode: String) throws {
+    /// Writes text to a file, or appends it.
+    static func write(_ text: String, to path: String, mode: String) throws {
         guard let file = fopen(path, mode) else {
             throw BenchError.unwritable(path: path, reason: String(cString: strerror(errno)))
         }

@@ -94,15 +94,44 @@ package final class OCREngine: @unchecked Sendable {
         _ image: RGBImage, request: RecognitionRequest, isCancelled: @escaping @Sendable () -> Bool = { false }
     ) async throws(InferenceError) -> Recognition {
         let result: Result<Recognition, InferenceError> = await withCheckedContinuation { continuation in
-            let page = PageRequest(image: image, request: request, isCancelled: isCancelled, answer: continuation)
-            let mustStart = arrivals.withLock { arrivals in
-                arrivals.pages.append(page)
-                defer { arrivals.isRunning = true }
-                return !arrivals.isRunning
+            // Pixels are prepared beside the pages that are being decoded.
+            DispatchQueue.global(qos: .userInitiated).async {
+                do throws(InferenceError) {
+                    self.arrive(
+                        try self.prepare(image, request: request, isCancelled: isCancelled, answer: continuation))
+                } catch {
+                    continuation.resume(returning: .failure(error))
+                }
             }
-            if mustStart { queue.async { self.run() } }
         }
         return try result.get()
+    }
+
+    private func prepare(
+        _ image: RGBImage, request: RecognitionRequest, isCancelled: @escaping @Sendable () -> Bool,
+        answer: CheckedContinuation<Result<Recognition, InferenceError>, Never>
+    ) throws(InferenceError) -> PageRequest {
+        let clock = ContinuousClock()
+        let started = clock.now
+        let prepared = Preprocessor.prepare(image, geometry: request.mode.geometry)
+        let prompt = try Prompt.ids(
+            request.prompt, tokenCounts: [prepared.tokenCount], tokenizer: tokenizer,
+            bos: configuration.decoder.beginToken, imageToken: configuration.imageToken)
+        try checkLength(prompt)
+        return PageRequest(
+            image: prepared, prompt: prompt,
+            options: GenerationOptions(maxNewTokens: request.maxNewTokens, rule: request.rule),
+            prepareSeconds: (clock.now - started) / .seconds(1), isCancelled: isCancelled, answer: answer)
+    }
+
+    /// Hands a page to the engine's thread, and starts it where it rests.
+    private func arrive(_ page: PageRequest) {
+        let mustStart = arrivals.withLock { arrivals in
+            arrivals.pages.append(page)
+            defer { arrivals.isRunning = true }
+            return !arrivals.isRunning
+        }
+        if mustStart { queue.async { self.run() } }
     }
 
     // MARK: - On the engine's thread
@@ -137,18 +166,12 @@ package final class OCREngine: @unchecked Sendable {
             if page.isCancelled() { throw .cancelled }
             let clock = ContinuousClock()
             let started = clock.now
-            let prepared = Preprocessor.prepare(page.image, geometry: page.request.mode.geometry)
-            let prompt = try Prompt.ids(
-                page.request.prompt, tokenCounts: [prepared.tokenCount], tokenizer: tokenizer,
-                bos: configuration.decoder.beginToken, imageToken: configuration.imageToken)
-            try checkLength(prompt)
-            let embeddings = try model.encodeImage(prepared, isCancelled: page.isCancelled)
+            let embeddings = try model.encodeImage(page.image, isCancelled: page.isCancelled)
             let sequence = try TextSequence<CPUBackend>(
-                prompt: prompt, images: [embeddings],
-                options: GenerationOptions(maxNewTokens: page.request.maxNewTokens, rule: page.request.rule),
+                prompt: page.prompt, images: [embeddings], options: page.options,
                 configuration: configuration.decoder, cache: batch.makeCache(), isCancelled: page.isCancelled)
             let decoding = Decoding(
-                page: page, imageTokens: prepared.tokenCount, encodeSeconds: (clock.now - started) / .seconds(1))
+                page: page, encodeSeconds: page.prepareSeconds + (clock.now - started) / .seconds(1))
             jobs[ObjectIdentifier(sequence)] = decoding
             if sequence.isFinished { finish(sequence) } else { batch.join(sequence) }
         } catch {
@@ -164,7 +187,7 @@ package final class OCREngine: @unchecked Sendable {
             returning: .success(
                 Recognition(
                     rawText: tokenizer.decode(generation.tokens), tokens: generation.tokens,
-                    promptTokens: sequence.prompt.count, imageTokens: decoding.imageTokens,
+                    promptTokens: sequence.prompt.count, imageTokens: decoding.page.image.tokenCount,
                     reachedEnd: generation.reachedEnd, encodeSeconds: decoding.encodeSeconds,
                     prefillSeconds: generation.prefillSeconds, decodeSeconds: generation.decodeSeconds)))
     }
@@ -188,8 +211,10 @@ package final class OCREngine: @unchecked Sendable {
 
 /// A page that somebody waits for.
 private struct PageRequest: Sendable {
-    let image: RGBImage
-    let request: RecognitionRequest
+    let image: PreparedImage
+    let prompt: [Int32]
+    let options: GenerationOptions
+    let prepareSeconds: Double
     let isCancelled: @Sendable () -> Bool
     let answer: CheckedContinuation<Result<Recognition, InferenceError>, Never>
 }
@@ -197,6 +222,5 @@ private struct PageRequest: Sendable {
 /// What is known of a page when it begins to be decoded.
 private struct Decoding {
     let page: PageRequest
-    let imageTokens: Int
     let encodeSeconds: Double
 }

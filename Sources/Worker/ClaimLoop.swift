@@ -1,9 +1,12 @@
 internal import Inference
 internal import Rendering
 internal import Shared
+internal import Synchronization
 internal import SystemPackage
 
-/// Claims ranges of pages, sends each page through the pipeline and hands results over every few seconds.
+/// Claims ranges of pages and sends each page through the pipeline, as many at once as the engine has use for.
+///
+/// One range at a time is rendered; those whose pages are all in hand go on beside it until their pages are recognised.
 struct ClaimLoop: Sendable {
     let queue: PageQueue
     let identity: WorkerIdentity
@@ -11,27 +14,27 @@ struct ClaimLoop: Sendable {
     let pipeline: PagePipeline
     let heartbeat: LeaseHeartbeat
     let drain: DrainSignal
+    let places: PagePlaces
 
-    /// Finished pages wait at most about this long before they are stored, so that a crash costs seconds.
-    private static let flushInterval = Duration.seconds(2)
-
-    /// Works until asked to leave.
-    ///
-    /// Throws only what makes this worker useless, after giving its pages back.
-    func run() async throws {
-        var pause = Duration.milliseconds(200)
-        var told: Set<String> = []
-        while !drain.isDraining {
-            if let lease = await claim() {
-                pause = .milliseconds(200)
-                heartbeat.began(lease.token)
-                defer { heartbeat.ended(lease.token) }
-                try await work(on: lease)
-            } else {
-                await tellOfUnreachableRoots(&told)
-                // Jitter keeps many idle workers from asking in step.
-                try? await Task.sleep(for: pause * Double.random(in: 0.5...1.5))
-                pause = min(pause * 2, .seconds(3))
+    /// Works until asked to leave, and until what it has begun is settled.
+    func run() async {
+        await withDiscardingTaskGroup { group in
+            var pause = Duration.milliseconds(200)
+            var told: Set<String> = []
+            while !drain.isDraining {
+                // A place must be free for the next range's first page, lest others could have it sooner.
+                await places.take()
+                if !drain.isDraining, let lease = await claim() {
+                    pause = .milliseconds(200)
+                    await read(lease, in: &group)
+                } else {
+                    places.give()
+                    guard !drain.isDraining else { break }
+                    await tellOfUnreachableRoots(&told)
+                    // Jitter keeps many idle workers from asking in step.
+                    try? await Task.sleep(for: pause * Double.random(in: 0.5...1.5))
+                    pause = min(pause * 2, .seconds(3))
+                }
             }
         }
     }
@@ -58,9 +61,11 @@ struct ClaimLoop: Sendable {
         }
     }
 
-    /// Settles the pages of one lease, in order; what is not settled is given back.
-    private func work(on lease: Lease) async throws {
-        var ledger = LeaseLedger(pages: lease.pages, recordedElsewhere: lease.recordedElsewhere)
+    /// Renders a lease's pages, each of which is recognised by a task of its own; begins with a place that is taken.
+    private func read(_ lease: Lease, in group: inout DiscardingTaskGroup) async {
+        heartbeat.began(lease.token)
+        let work = LeaseWork(lease, queue: queue, heartbeat: heartbeat)
+        let pagesInHand = PagesInHand()
         do {
             guard let root = configuration.roots[lease.file.root] else {
                 throw LeaseProblem(
@@ -69,63 +74,88 @@ struct ClaimLoop: Sendable {
             let file = root.appending(lease.file.path.components)
             let plan = try pipeline.plan(for: lease)
             try await SourceCheck.verify(file, is: lease.sha256, stamp: lease.stamp)
-            try await recognise(file, lease: lease, plan: plan, ledger: &ledger)
-        } catch let problem as LeaseProblem {
-            ledger.failRest(reason: problem.reason, isPermanent: problem.isPermanent)
-        } catch is CancellationError {
-            // The lease was lost, or the worker told to leave at once: what is finished is stored, the rest given back.
+            await render(file, plan: plan, work: work, pagesInHand: pagesInHand, in: &group)
+        } catch {
+            places.give()
+            await work.failRest(
+                error as? LeaseProblem ?? LeaseProblem(reason: "\(error)", isPermanent: false))
         }
-        await store(&ledger, lease: lease)
-        if ledger.remaining != nil { await giveBack(lease) }
+        // The lease ends when its last page does, beside the next one.
+        group.addTask {
+            await pagesInHand.waitForNone()
+            await work.end()
+            heartbeat.ended(lease.token)
+        }
     }
 
-    private func recognise(
-        _ file: FilePath, lease: Lease, plan: PagePipeline.Plan, ledger: inout LeaseLedger
-    ) async throws {
-        guard let span = ledger.span else { return }
-        let isCancelled: @Sendable () -> Bool = { [heartbeat, drain] in drain.isUrgent || heartbeat.isLost(lease.token)
-        }
+    private func render(
+        _ file: FilePath, plan: PagePipeline.Plan, work: LeaseWork, pagesInHand: PagesInHand,
+        in group: inout DiscardingTaskGroup
+    ) async {
+        let lease = work.lease
+        guard let span = await work.span else { return places.give() }
         let session = pipeline.renderer.session(file, pages: span, pdfDPI: lease.pipeline.pdfDPI)
-        do {
-            var lastStored = ContinuousClock.now
-            while !drain.isDraining, !isCancelled(), ledger.remaining != nil, let rendered = await session.next() {
-                guard ledger.needs(rendered.page) else { continue }
-                ledger.add(try await pipeline.outcome(of: rendered, plan: plan, isCancelled: isCancelled))
-                if ContinuousClock.now - lastStored >= Self.flushInterval {
-                    await store(&ledger, lease: lease)
-                    lastStored = .now
-                }
+        var hasPlace = true
+        while !drain.isDraining, !heartbeat.isLost(lease.token), let rendered = await session.next() {
+            guard await work.needs(rendered.page) else { continue }
+            if !hasPlace { await places.take() }
+            hasPlace = false
+            pagesInHand.begin()
+            group.addTask {
+                await recognise(rendered, plan: plan, work: work)
+                places.give()
+                pagesInHand.end()
             }
-            await session.cancel()
-        } catch {
-            await session.cancel()
-            throw error
         }
+        if hasPlace { places.give() }
+        await session.cancel()
     }
 
-    /// Stores the finished pages.
-    ///
-    /// A lease that cannot be recorded is dropped: the queue hands its pages out again.
-    private func store(_ ledger: inout LeaseLedger, lease: Lease) async {
-        guard let batch = ledger.nextBatch else { return }
-        do {
-            let receipt = try await queue.record(
-                batch.outcomes, alreadyRecorded: batch.recordedElsewhere, lease: lease, worker: heartbeat.workerID)
-            if receipt == .leaseLost {
-                Log.line("Lease \(lease.token) was taken away; \(batch.outcomes.count) late results are dropped.")
-            }
-            ledger.apply(receipt)
-        } catch {
-            Log.line("Results of lease \(lease.token) cannot be stored; its pages will be handed out again: \(error)")
-            ledger.abandon()
+    /// Settles one page; one whose lease was lost, or that had not begun when the worker was told to leave, is given back.
+    private func recognise(_ rendered: RenderedPage, plan: PagePipeline.Plan, work: LeaseWork) async {
+        let token = work.lease.token
+        // The engine asks before it begins with a page, and then while it works on it.
+        let hasBegun = Atomic<Bool>(false)
+        let isCancelled: @Sendable () -> Bool = { [heartbeat, drain] in
+            if drain.isUrgent || heartbeat.isLost(token) { return true }
+            return !hasBegun.exchange(true, ordering: .relaxed) && drain.isDraining
         }
+        guard let outcome = try? await pipeline.outcome(of: rendered, plan: plan, isCancelled: isCancelled) else {
+            return
+        }
+        await work.settle(outcome)
+    }
+}
+
+/// Counts the pages of one lease that are being recognised.
+private final class PagesInHand: Sendable {
+    private struct State {
+        var count = 0
+        var waiting: CheckedContinuation<Void, Never>?
     }
 
-    private func giveBack(_ lease: Lease) async {
-        do {
-            try await queue.release(lease, worker: heartbeat.workerID)
-        } catch {
-            Log.line("Lease \(lease.token) cannot be given back; it will expire: \(error)")
+    private let state = Mutex(State())
+
+    func begin() { state.withLock { $0.count += 1 } }
+
+    func end() {
+        let waiting: CheckedContinuation<Void, Never>? = state.withLock { state in
+            state.count -= 1
+            guard state.count == 0 else { return nil }
+            defer { state.waiting = nil }
+            return state.waiting
+        }
+        waiting?.resume()
+    }
+
+    /// Waits for the last page; no further one may begin.
+    func waitForNone() async {
+        await withCheckedContinuation { continuation in
+            let isDone = state.withLock { state in
+                if state.count > 0 { state.waiting = continuation }
+                return state.count == 0
+            }
+            if isDone { continuation.resume() }
         }
     }
 }

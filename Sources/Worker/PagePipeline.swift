@@ -9,9 +9,7 @@ internal import SystemPackage
 /// Read it top-down.
 struct PagePipeline: Sendable {
     let renderer: PageRenderer
-    let recogniser: Recogniser
-    /// Ids that the n-gram ban never touches: table cells repeat by nature.
-    let exemptTokens: Set<Int32>
+    let engine: OCREngine
 
     /// What one lease's pages are made with.
     struct Plan: Sendable {
@@ -28,7 +26,9 @@ struct PagePipeline: Sendable {
         guard let mode = ResolutionMode(rawValue: lease.pipeline.mode) else {
             throw LeaseProblem(reason: "This worker knows no mode '\(lease.pipeline.mode)'.", isPermanent: true)
         }
-        let rule: NgramRule = lease.format == .pdf ? .pdf(exempt: exemptTokens) : .image(exempt: exemptTokens)
+        // The ban never touches table cells, which repeat by nature.
+        let exempt = engine.exemptTokens
+        let rule: NgramRule = lease.format == .pdf ? .pdf(exempt: exempt) : .image(exempt: exempt)
         return Plan(mode: mode, prompt: lease.pipeline.prompt, maxNewTokens: lease.pipeline.maxNewTokens, rule: rule)
     }
 
@@ -51,7 +51,7 @@ struct PagePipeline: Sendable {
 
         let recognition: Recognition
         do throws(InferenceError) {
-            recognition = try await recogniser.recognise(
+            recognition = try await engine.recognise(
                 RGBImage(width: image.width, height: image.height, bytes: image.bytes),
                 request: RecognitionRequest(
                     mode: plan.mode, prompt: plan.prompt, maxNewTokens: plan.maxNewTokens, rule: plan.rule),

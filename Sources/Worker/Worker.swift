@@ -16,8 +16,8 @@ struct Worker: AsyncParsableCommand {
 
               DATABASE_URL=postgresql://quire@db/quire quire-worker --root archive=/mnt/nas/archive
 
-            SIGTERM or Ctrl-C: it finishes the page in hand, stores it, gives the rest back and exits 0. A second signal
-            gives that page back too. Without DATABASE_URL (or PG* variables) it uses the private database that quire
+            SIGTERM or Ctrl-C: it finishes the pages that it has begun, stores them, gives the rest back and exits 0. A
+            second signal gives those pages back too. Without DATABASE_URL (or PG* variables) it uses the private database that quire
             starts on this machine.
 
             Exit codes: 0 told to stop; 2 wrong options; 3 no database; 5 no usable model; 6 the renderer does not work.
@@ -35,6 +35,18 @@ struct Worker: AsyncParsableCommand {
 
     @Option(help: "Threads that compute. [$QUIRE_THREADS; default: all processors]")
     var threads: Int?
+
+    @Option(
+        help: ArgumentHelp(
+            "What weights are rounded to: f32, bf16 or int8. [$QUIRE_PRECISION; default: bf16]",
+            valueName: "f32|bf16|int8"))
+    var precision: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Memory to use, for instance 12G; more of it decodes more pages together. [$QUIRE_MEMORY; default: what is free]",
+            valueName: "size"))
+    var memory: String?
 
     @Option(
         name: .customLong("root"),
@@ -69,14 +81,14 @@ struct Worker: AsyncParsableCommand {
         let renderer = try PageRenderer.besideThisProgram()
         // Missing fonts give silently blank pages: better no worker than that.
         try await renderer.selfTest()
-        let engine = try OCREngine(directory: configuration.model, threads: configuration.threads)
+        let engine = try OCREngine(directory: configuration.model, options: configuration.engine)
         let session = try await DatabaseSession.open(settings.database)
         // A second connection: heartbeats must not wait behind a large result.
         let housekeeping = try await DatabaseSession.open(settings.database)
         let identity = WorkerIdentity(
             name: configuration.name, host: ProcessIdentity.host, bootID: ProcessIdentity.bootID, pid: getpid(),
             processStartTicks: ProcessIdentity.startTicks(of: getpid()) ?? 0,
-            device: "cpu (\(configuration.threads) threads)", version: QuireVersion.current,
+            device: configuration.deviceName, version: QuireVersion.current,
             modelDigest: try await ModelDigest.compute(directory: configuration.model))
         let queue = session.queue
         let heartbeat = LeaseHeartbeat(worker: try await queue.register(identity))
@@ -85,20 +97,15 @@ struct Worker: AsyncParsableCommand {
         let loop = ClaimLoop(
             queue: queue, identity: identity, configuration: configuration,
             pipeline: PagePipeline(
-                renderer: renderer, recogniser: Recogniser(engine: engine), exemptTokens: engine.exemptTokens),
-            heartbeat: heartbeat, drain: drain)
+                renderer: renderer, engine: engine),
+            heartbeat: heartbeat, drain: drain, places: PagePlaces(engine.capacity))
         let keeper = Housekeeper(
             queue: housekeeping.queue, identity: identity, heartbeat: heartbeat, drain: drain,
             parent: configuration.parent)
-        try await withThrowingTaskGroup(of: Void.self) { group in
+        await withTaskGroup(of: Void.self) { group in
             group.addTask { await keeper.run() }
-            defer { group.cancelAll() }
-            do {
-                try await loop.run()
-            } catch {
-                try? await queue.unregister(worker: heartbeat.workerID)
-                throw error
-            }
+            await loop.run()
+            group.cancelAll()
         }
         try await queue.unregister(worker: heartbeat.workerID)
         await housekeeping.close()

@@ -1,4 +1,5 @@
 internal import Glibc
+internal import Inference
 internal import Shared
 internal import SystemPackage
 
@@ -6,7 +7,8 @@ internal import SystemPackage
 struct WorkerConfiguration: Sendable {
     let name: String
     let model: FilePath
-    let threads: Int
+    /// Threads, precision and memory.
+    let engine: EngineOptions
     /// Where this machine has mounted each named root.
     let roots: [String: FilePath]
     /// Leave when this process is gone.
@@ -17,12 +19,23 @@ struct WorkerConfiguration: Sendable {
     init(_ flags: Worker, settings: Settings) throws {
         guard flags.device == "cpu" else { throw WorkerError.badDevice(flags.device) }
         model = try ModelLocation.find(flag: flags.model, settings: settings)
-        threads = try flags.threads ?? settings.number("QUIRE_THREADS") ?? sysconf(Int32(_SC_NPROCESSORS_ONLN))
+        let threads = try flags.threads ?? settings.number("QUIRE_THREADS") ?? sysconf(Int32(_SC_NPROCESSORS_ONLN))
         guard (1...1024).contains(threads) else { throw WorkerError.badThreads(threads) }
+        let precisionName = flags.precision ?? settings["QUIRE_PRECISION"] ?? Precision.bfloat16.rawValue
+        guard let precision = Precision(rawValue: precisionName) else {
+            throw WorkerError.badPrecision(precisionName)
+        }
+        engine = EngineOptions(
+            threads: threads, precision: precision, memory: try settings.byteCount("QUIRE_MEMORY", flag: flags.memory))
         roots = try settings.roots(flags: flags.roots)
         name = flags.name ?? "\(ProcessIdentity.host)-\(getpid())"
         parent = flags.parentPid
         leaseSeconds = flags.leaseSeconds
+    }
+
+    /// What `quire status` and the results' provenance say that computes.
+    var deviceName: String {
+        "cpu (\(engine.threads == 1 ? "1 thread" : "\(engine.threads) threads"), \(engine.precision.rawValue))"
     }
 }
 
@@ -30,11 +43,14 @@ struct WorkerConfiguration: Sendable {
 enum WorkerError: Error, CustomStringConvertible {
     case badDevice(String)
     case badThreads(Int)
+    case badPrecision(String)
 
     var description: String {
         switch self {
         case .badDevice(let device):
             "Device '\(device)' cannot be used: this program was built without GPU code. Use --device cpu."
+        case .badPrecision(let name):
+            "'\(name)' is no precision: use f32, bf16 or int8 with --precision or QUIRE_PRECISION."
         case .badThreads(let count):
             "\(count) is not a number of threads from 1 to 1024: correct --threads or QUIRE_THREADS."
         }

@@ -44,7 +44,9 @@ import Testing
     @Test func `after SIGKILL of run and worker a second run finishes, each page exactly once`() async throws {
         let work = try await Workspace()
         try await work.copySamples("letters", "minutes")
-        let first = try work.start("quire", "run", work.archive.string, "--out", work.out.string, "--threads", "1")
+        // Little memory, so that few pages are in hand at once and there is a middle.
+        let first = try work.start(
+            "quire", "run", work.archive.string, "--out", work.out.string, "--threads", "1", "--memory", "1M")
         let began = try await work.wait {
             guard let status = try await work.status() else { return false }
             return status.pages.done >= 2 && status.pages.pending > 2

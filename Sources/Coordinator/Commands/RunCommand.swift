@@ -1,5 +1,8 @@
 package import ArgumentParser
+package import Inference
 internal import Shared
+
+extension Precision: ExpressibleByArgument {}
 
 /// `quire run`.
 package struct RunCommand: AsyncParsableCommand {
@@ -37,6 +40,15 @@ package struct RunCommand: AsyncParsableCommand {
 
     @Option(help: "Threads that compute, of all workers together. [$QUIRE_THREADS; default: all processors]")
     package var threads: Int?
+
+    @Option(help: "What the model's weights are rounded to: f32, bf16 or int8. [$QUIRE_PRECISION; default: bf16]")
+    package var precision: Precision?
+
+    @Option(
+        help: ArgumentHelp(
+            "Memory of all workers together, for instance 12G. [$QUIRE_MEMORY; default: what is free]",
+            valueName: "size"))
+    package var memory: String?
 
     @OptionGroup
     package var pipeline: PipelineOptions

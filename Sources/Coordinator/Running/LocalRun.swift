@@ -1,4 +1,5 @@
 private import Glibc
+internal import Inference
 internal import Shared
 internal import SystemPackage
 
@@ -71,7 +72,8 @@ struct LocalRun: Sendable {
         var workers = try LocalWorkers(
             count: min(plan.workers, status.pages.pending),
             recipe: LocalWorkers.Recipe(
-                executable: plan.workerProgram, model: plan.model, threads: plan.threads, roots: plan.roots,
+                executable: plan.workerProgram, model: plan.model, threads: plan.threads,
+                precision: plan.precision?.rawValue, memory: plan.memory, roots: plan.roots,
                 connectionString: session.connectionString),
             log: WorkerLog(directory: plan.logDirectory), settled: settledBefore)
         do {

@@ -13,6 +13,10 @@ extension LocalRun {
         let workers: Int
         /// Threads for each worker.
         let threads: Int
+        /// What weights are rounded to; nil leaves it to the workers' own settings.
+        let precision: Precision?
+        /// Bytes for each worker; nil where there is one, which takes what is free.
+        let memory: Int?
         let roots: [String: FilePath]
         let workerProgram: FilePath
         let logDirectory: FilePath
@@ -34,11 +38,14 @@ extension LocalRun {
             }
             let processors = sysconf(Int32(_SC_NPROCESSORS_ONLN))
             let threads = max(1, (try command.threads ?? settings.number("QUIRE_THREADS") ?? processors) / workers)
+            let memory =
+                try settings.byteCount("QUIRE_MEMORY", flag: command.memory) ?? (workers > 1 ? MemoryPlan.free : nil)
             let renderer = try await renderer()
             let (model, pipeline) = try await command.pipeline.resolve(settings)
             return Plan(
                 order: SubmissionOrder(sources: command.sources, paths: paths, pipeline: pipeline, renderer: renderer),
-                output: output, model: model, workers: workers, threads: threads, roots: roots,
+                output: output, model: model, workers: workers, threads: threads,
+                precision: command.precision, memory: memory.map { $0 / workers }, roots: roots,
                 workerProgram: try workerProgram(beside: renderer),
                 logDirectory: EmbeddedPostgres.defaultDirectory(environment: settings.variables).appending("logs"))
         }

@@ -10,16 +10,23 @@ package struct LocalWorkers {
         package let model: FilePath
         /// Threads for each worker.
         package let threads: Int
+        /// What weights are rounded to; nil leaves it to the workers' own settings.
+        package let precision: String?
+        /// Bytes for each worker; nil leaves it to the workers' own settings.
+        package let memory: Int?
         package let roots: [String: FilePath]
         /// `DATABASE_URL` for them; nil where they inherit the PG* variables.
         package let connectionString: String?
 
         package init(
-            executable: FilePath, model: FilePath, threads: Int, roots: [String: FilePath], connectionString: String?
+            executable: FilePath, model: FilePath, threads: Int, precision: String? = nil, memory: Int? = nil,
+            roots: [String: FilePath], connectionString: String?
         ) {
             self.executable = executable
             self.model = model
             self.threads = threads
+            self.precision = precision
+            self.memory = memory
             self.roots = roots
             self.connectionString = connectionString
         }
@@ -134,6 +141,8 @@ package struct LocalWorkers {
             Array("--threads".utf8), Array("\(recipe.threads)".utf8), Array("--name".utf8), Array(name.utf8),
             Array("--parent-pid".utf8), Array("\(getpid())".utf8),
         ]
+        if let precision = recipe.precision { arguments += [Array("--precision".utf8), Array(precision.utf8)] }
+        if let memory = recipe.memory { arguments += [Array("--memory".utf8), Array("\(memory)".utf8)] }
         for (root, path) in recipe.roots.sorted(by: { $0.key < $1.key }) where root != "local" {
             arguments += [Array("--root".utf8), Array("\(root)=".utf8) + path.bytes]
         }

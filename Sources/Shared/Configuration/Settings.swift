@@ -44,6 +44,18 @@ package struct Settings: Sendable {
         return value
     }
 
+    /// An amount of memory in bytes, from a flag or else a variable: `12G`, `800M`, `64K` or plain bytes.
+    package func byteCount(_ name: String, flag: String? = nil) throws(SettingsError) -> Int? {
+        guard let text = flag ?? self[name] else { return nil }
+        let units: [Character: Int] = ["K": 10, "M": 20, "G": 30, "T": 40]
+        let unit = text.last.flatMap { units[Character($0.uppercased())] }
+        guard let number = Int(unit == nil ? text[...] : text.dropLast()), number > 0, number <= Int.max >> (unit ?? 0)
+        else {
+            throw SettingsError("\(name) is '\(text)', which is no amount of memory such as 12G or 800M.")
+        }
+        return number << (unit ?? 0)
+    }
+
     /// Where named roots are mounted here: `QUIRE_ROOTS` is `NAME=/PATH`, several separated by colons.
     package func roots(flags: [String]) throws(SettingsError) -> [String: FilePath] {
         // Without a named root documents are stored by absolute path, under this one.
@@ -67,9 +79,11 @@ package struct Settings: Sendable {
         var database: String?
         var threads: Int?
         var workers: Int?
+        var precision: String?
+        var memory: String?
         var roots: [String: String]?
 
-        static let keys = ["model", "data", "database", "threads", "workers", "roots"]
+        static let keys = ["model", "data", "database", "threads", "workers", "precision", "memory", "roots"]
     }
 
     private static func file(_ environment: [String: String]) -> FilePath? {
@@ -100,7 +114,7 @@ package struct Settings: Sendable {
         let values: [String: String?] = [
             "QUIRE_MODEL": file.model, "QUIRE_DATA": file.data, "DATABASE_URL": file.database,
             "QUIRE_THREADS": file.threads.map(String.init), "QUIRE_WORKERS": file.workers.map(String.init),
-            "QUIRE_ROOTS": roots,
+            "QUIRE_PRECISION": file.precision, "QUIRE_MEMORY": file.memory, "QUIRE_ROOTS": roots,
         ]
         return values.compactMapValues { $0 }
     }

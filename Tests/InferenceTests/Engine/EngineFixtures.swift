@@ -31,6 +31,15 @@ struct TestTensor {
     }
 }
 
+extension DeepSeekOCR {
+    /// An empty sequence with room for so many tokens, in memory of its own.
+    func cache(tokens: Int) throws -> B.Cache {
+        let cache = backend.makeCache(in: makePool(tokens: tokens))
+        try #require(backend.reserve(tokens, in: cache))
+        return cache
+    }
+}
+
 /// A model directory that a test writes and breaks; it goes away with its files.
 final class ModelFolder {
     let path: FilePath

@@ -25,16 +25,49 @@ struct ReferenceBackend: Backend {
         var weights: [Float] = []
     }
 
-    struct Cache {
+    /// How many tokens there is still room for.
+    final class CachePool {
+        let layers: Int
+        let heads: Int
+        var room: Int
+
+        init(layers: Int, heads: Int, room: Int) {
+            (self.layers, self.heads, self.room) = (layers, heads, room)
+        }
+    }
+
+    final class Cache {
+        let pool: CachePool
         /// For each layer and head the tokens' vectors.
         var keys: [[[[Double]]]]
         var values: [[[[Double]]]]
+        var reserved = 0
+
+        init(_ pool: CachePool) {
+            self.pool = pool
+            keys = Array(repeating: Array(repeating: [], count: pool.heads), count: pool.layers)
+            values = keys
+        }
+
+        deinit { pool.room += reserved }
     }
 
-    func weight(_ tensor: Checkpoint.Tensor) -> ReferenceTensor {
+    func weight(stacking tensors: [Checkpoint.Tensor], isExact: Bool) -> ReferenceTensor {
+        let parts = tensors.map { table($0) }
+        return upload(
+            parts.flatMap(\.values), rows: parts.reduce(0) { $0 + $1.rows }, columns: parts.first?.columns ?? 0)
+    }
+
+    func weight(gate: Checkpoint.Tensor, up: Checkpoint.Tensor) -> ReferenceTensor {
+        weight(stacking: [gate, up], isExact: false)
+    }
+
+    func table(_ tensor: Checkpoint.Tensor) -> ReferenceTensor {
         let rows = tensor.shape.first ?? 1
         return upload(tensor.floats(), rows: rows, columns: tensor.count / rows)
     }
+
+    func finishWeights() {}
 
     func upload(_ values: [Float], rows: Int, columns: Int) -> ReferenceTensor {
         ReferenceTensor(rows: rows, columns: columns) { Double(values[$0 * columns + $1]) }
@@ -119,10 +152,17 @@ struct ReferenceBackend: Backend {
 
     func quickGELU(_ x: inout ReferenceTensor) { apply(to: &x) { $0 / (1 + exp(-1.702 * $0)) } }
 
-    func siluMultiply(_ gate: inout ReferenceTensor, by up: ReferenceTensor) {
-        let old = gate
-        gate = ReferenceTensor(rows: old.rows, columns: old.columns) {
-            old[$0, $1] / (1 + exp(-old[$0, $1])) * up[$0, $1]
+    func addGated(_ x: ReferenceTensor, _ mlp: GatedMLP<ReferenceTensor>, to sum: inout ReferenceTensor) {
+        addLinear(gated(x, mlp.gateUp), mlp.down, bias: nil, to: &sum)
+    }
+
+    /// `silu(gate x) * up x`, the gate's outputs coming first.
+    private func gated(_ x: ReferenceTensor, _ gateUp: ReferenceTensor) -> ReferenceTensor {
+        let both = linear(x, gateUp, bias: nil)
+        let inner = both.columns / 2
+        return ReferenceTensor(rows: x.rows, columns: inner) { row, column in
+            let gate = both[row, column]
+            return gate / (1 + exp(-gate)) * both[row, inner + column]
         }
     }
 
@@ -146,116 +186,6 @@ struct ReferenceBackend: Backend {
         }
     }
 
-    func attention(_ qkv: ReferenceTensor, batches: Int, heads: Int) -> ReferenceTensor {
-        let tokens = qkv.rows / batches
-        let channels = qkv.columns / 3
-        let width = channels / heads
-        var out = ReferenceTensor(rows: qkv.rows, columns: channels) { _, _ in 0 }
-        for batch in 0..<batches {
-            for head in 0..<heads {
-                let vectors = (0..<3).map { part in
-                    (0..<tokens).map { token in
-                        (0..<width).map { qkv[batch * tokens + token, part * channels + head * width + $0] }
-                    }
-                }
-                for token in 0..<tokens {
-                    let scores = vectors[1].map { dot(vectors[0][token], $0) / Double(width).squareRoot() }
-                    let result = mix(softmax(scores), vectors[2])
-                    for i in 0..<width {
-                        out.values[(batch * tokens + token) * channels + head * width + i] = Float(result[i])
-                    }
-                }
-            }
-        }
-        return out
-    }
-
-    func gridAttention(_ qkv: ReferenceTensor, _ grid: GridAttention<ReferenceTensor>) -> ReferenceTensor {
-        let channels = qkv.columns / 3
-        let width = channels / grid.heads
-        let n = grid.window ?? grid.side
-        var out = ReferenceTensor(rows: qkv.rows, columns: channels) { _, _ in 0 }
-        for row in 0..<qkv.rows {
-            let (batch, y, x) = (row / (grid.side * grid.side), row / grid.side % grid.side, row % grid.side)
-            let (top, left) = (y / n * n, x / n * n)
-            for head in 0..<grid.heads {
-                func vector(_ part: Int, _ y: Int, _ x: Int) -> [Double] {
-                    let outside = y >= grid.side || x >= grid.side
-                    return (0..<width).map { i in
-                        let place = part * channels + head * width + i
-                        return outside ? grid.padding[0, place] : qkv[(batch * grid.side + y) * grid.side + x, place]
-                    }
-                }
-                let query = vector(0, y, x)
-                var scores: [Double] = []
-                var values: [[Double]] = []
-                for ky in top..<top + n {
-                    for kx in left..<left + n {
-                        let bias =
-                            dot(query, grid.relativeHeight.row(y - ky + n - 1))
-                            + dot(query, grid.relativeWidth.row(x - kx + n - 1))
-                        scores.append(dot(query, vector(1, ky, kx)) / Double(width).squareRoot() + bias)
-                        values.append(vector(2, ky, kx))
-                    }
-                }
-                let result = mix(softmax(scores), values)
-                for i in 0..<width { out.values[row * channels + head * width + i] = Float(result[i]) }
-            }
-        }
-        return out
-    }
-
-    func rotate(_ x: inout ReferenceTensor, heads: Int, start: Int, theta: Float) {
-        let old = x
-        let width = old.columns / heads
-        let half = width / 2
-        x = ReferenceTensor(rows: old.rows, columns: old.columns) { row, column in
-            let i = column % width
-            let angle = Double(start + row) * pow(Double(theta), -Double(i % half) / Double(half))
-            let (real, imaginary) =
-                i < half ? (old[row, column], old[row, column + half]) : (old[row, column - half], old[row, column])
-            return i < half ? real * cos(angle) - imaginary * sin(angle) : imaginary * cos(angle) + real * sin(angle)
-        }
-    }
-
-    func makeCache(layers: Int, keyValueHeads: Int, headWidth: Int, capacity: Int) -> Cache {
-        let empty = Array(repeating: Array(repeating: [[Double]](), count: keyValueHeads), count: layers)
-        return Cache(keys: empty, values: empty)
-    }
-
-    func count(of cache: Cache, layer: Int) -> Int { cache.keys[layer][0].count }
-
-    func contents(of cache: Cache, layer: Int) -> (keys: [Float], values: [Float]) {
-        (cache.keys[layer].joined().joined().map { Float($0) }, cache.values[layer].joined().joined().map { Float($0) })
-    }
-
-    func causalAttention(
-        query: ReferenceTensor, key: ReferenceTensor, value: ReferenceTensor, cache: inout Cache, layer: Int, heads: Int
-    ) -> ReferenceTensor {
-        let width = query.columns / heads
-        let keyHeads = key.columns / width
-        let start = count(of: cache, layer: layer)
-        for row in 0..<key.rows {
-            for head in 0..<keyHeads {
-                let own = head * width..<(head + 1) * width
-                cache.keys[layer][head].append(Array(key.row(row)[own]))
-                cache.values[layer][head].append(Array(value.row(row)[own]))
-            }
-        }
-        var out = ReferenceTensor(rows: query.rows, columns: query.columns) { _, _ in 0 }
-        for row in 0..<query.rows {
-            for head in 0..<heads {
-                let vector = Array(query.row(row)[head * width..<(head + 1) * width])
-                let keys = cache.keys[layer][head * keyHeads / heads].prefix(start + row + 1)
-                let scores = keys.map { dot(vector, $0) / Double(width).squareRoot() }
-                let result = mix(
-                    softmax(scores), Array(cache.values[layer][head * keyHeads / heads].prefix(scores.count)))
-                for i in 0..<width { out.values[row * query.columns + head * width + i] = Float(result[i]) }
-            }
-        }
-        return out
-    }
-
     func route(_ x: ReferenceTensor, gate: ReferenceTensor, count: Int, normalised: Bool, scale: Float) -> Routing {
         var routing = Routing()
         for row in 0..<x.rows {
@@ -271,42 +201,45 @@ struct ReferenceBackend: Backend {
     func contents(of routing: Routing) -> (indices: [Int32], weights: [Float]) { (routing.indices, routing.weights) }
 
     func addExperts(
-        _ x: ReferenceTensor, _ routing: Routing, _ experts: [GatedMLP<ReferenceTensor>], to sum: inout ReferenceTensor
+        _ x: ReferenceTensor, _ routing: Routing, _ experts: [GatedMLP<ReferenceTensor>],
+        shared: GatedMLP<ReferenceTensor>, to sum: inout ReferenceTensor
     ) {
         let count = routing.indices.count / x.rows
         for slot in routing.indices.indices {
             let row = slot / count
             let expert = experts[Int(routing.indices[slot])]
             let input = gatherRows([Int32(row)], from: [x])
-            var hidden = linear(input, expert.gate, bias: nil)
-            siluMultiply(&hidden, by: linear(input, expert.up, bias: nil))
-            let result = linear(hidden, expert.down, bias: nil)
+            let result = linear(gated(input, expert.gateUp), expert.down, bias: nil)
             for column in 0..<x.columns {
                 sum.values[row * x.columns + column] += routing.weights[slot] * result.values[column]
             }
         }
+        addGated(x, shared, to: &sum)
     }
 
-    func argmax(_ scores: ReferenceTensor, row: Int, banned: Set<Int32>) -> Int32 {
-        let allowed = (0..<Int32(scores.columns)).filter { !banned.contains($0) }
-        let best = allowed.map { scores[row, Int($0)] }.max()
-        return allowed.first { scores[row, Int($0)] == best } ?? 0
+    func choose(_ x: ReferenceTensor, _ weight: ReferenceTensor, banned: [[Int32]]) -> [Int32] {
+        let scores = linear(x, weight, bias: nil)
+        return (0..<x.rows).map { row in
+            let allowed = (0..<Int32(scores.columns)).filter { !banned[row].contains($0) }
+            let best = allowed.map { scores[row, Int($0)] }.max()
+            return allowed.first { scores[row, Int($0)] == best } ?? 0
+        }
     }
 
     private func apply(to x: inout ReferenceTensor, _ function: (Double) -> Double) {
         x.values = x.values.map { Float(function(Double($0))) }
     }
 
-    private func dot(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
+    func dot(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
 
-    private func softmax(_ scores: [Double]) -> [Double] {
+    func softmax(_ scores: [Double]) -> [Double] {
         let most = scores.max() ?? 0
         let powers = scores.map { exp($0 - most) }
         let sum = powers.reduce(0, +)
         return powers.map { $0 / sum }
     }
 
-    private func mix(_ weights: [Double], _ vectors: [[Double]]) -> [Double] {
+    func mix(_ weights: [Double], _ vectors: [[Double]]) -> [Double] {
         var result = Array(repeating: 0.0, count: vectors[0].count)
         for (weight, vector) in zip(weights, vectors) {
             for i in result.indices { result[i] += weight * vector[i] }
