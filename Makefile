@@ -62,7 +62,7 @@ bench-cpu: build ## Measure the released size on this machine's processors, besi
 .PHONY: accuracy
 accuracy: build ## Compare bf16 and int8 with f32: scores, tokens, text
 	@mkdir -p $(OUT)/bench
-	@$(BIN)/quire-bench accuracy --json $(OUT)/bench/accuracy.jsonl --prompt '<image> Free OCR.'
+	@$(BIN)/quire-bench accuracy --json $(OUT)/bench/accuracy.jsonl --prompt "$$(printf '<image>\nFree OCR.')"
 
 .PHONY: clean
 clean: ## Remove what was built; results in out/ and the embedded database stay

@@ -30,6 +30,9 @@ struct AccuracyCommand: AsyncParsableCommand {
     @Option(help: "A prompt for the archive's pages, again for each; as the model directory says where there is none.")
     var prompt: [String] = []
 
+    @Option(parsing: .upToNextOption, help: "What the archive's PDF pages are rendered at; several make more pages.")
+    var dpi: [Int] = [SampleArchive.usualDPI]
+
     @Option(parsing: .upToNextOption, help: "Precisions to compare with f32.")
     var precisions: [Precision] = [.bfloat16, .int8]
 
@@ -41,6 +44,9 @@ struct AccuracyCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard threads > 0 else { throw ValidationError("--threads must be at least 1.") }
+        guard !dpi.isEmpty, dpi.allSatisfy({ (36...1200).contains($0) }) else {
+            throw ValidationError("--dpi must be from 36 to 1200.")
+        }
     }
 
     func run() async throws {
@@ -59,7 +65,7 @@ struct AccuracyCommand: AsyncParsableCommand {
         var report = AccuracyReport(log: try FigureLog(path: json))
         let folder = GoldenFolder(FilePath(golden))
         var sets = try AccuracyPages.golden(folder, images: await GoldenImages(folder))
-        let archive = try await SampleArchive(FilePath(samples))
+        let archive = try await SampleArchive(FilePath(samples), dpi: dpi)
         sets.append(try AccuracyPages.samples(archive, model: FilePath(model)))
         for prompt in prompt {
             sets.append(try AccuracyPages.samples(archive, model: FilePath(model), prompt: prompt))

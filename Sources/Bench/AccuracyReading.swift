@@ -18,7 +18,12 @@ struct AccuracyReading {
 
     /// Reads all pages.
     ///
-    /// - Parameter paths: tokens to go along; nil goes along the golden tokens, or along those that were generated.
+    /// - Parameters:
+    ///   - set: the pages and their model.
+    ///   - precision: what weights, keys and values are rounded to.
+    ///   - threads: how many compute.
+    ///   - paths: tokens to go along; nil goes along the golden tokens, or along those that were generated.
+    /// - Throws: where the model cannot be loaded or a page does not fit it.
     init(_ set: AccuracyPages, _ precision: Precision, threads: Int, paths: [[Int32]]? = nil) throws {
         let source = try WeightSource(model: set.model.string, threads: threads)
         let model = try source.load(precision, threads: threads)
@@ -68,7 +73,7 @@ struct AccuracyReading {
                     own.scores[row], expected: exact.scores[row], banned: page.options.rule?.banned(before) ?? [])
             }
             tally.addTokens(own.tokens, expected: page.golden ?? exact.tokens)
-            if let truth = page.truth { tally.addText(own.text ?? "", truth: truth.text) }
+            if let truth = page.truth { tally.addText(own.text ?? "", exact: exact.text ?? "", truth: truth.text) }
         }
         return tally
     }

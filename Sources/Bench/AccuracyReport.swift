@@ -20,7 +20,7 @@ struct AccuracyReport {
         let heading = [
             "", "largest error", "rms error", "choices equal", "margin lost", "tokens equal", "pages equal",
             "error rate",
-            "points from f32",
+            "points from f32 (± standard error)",
         ]
         let hasText = exact.text.characters > 0
         let rows = tallies.map { precision, tally in
@@ -28,15 +28,18 @@ struct AccuracyReport {
                 precision.rawValue, both(tally.largestError, tally.relativeLargestError),
                 both(tally.meanError, tally.relativeMeanError), percent(tally.choiceAgreement),
                 fixed(tally.widestLostMargin, 3), percent(tally.tokenAgreement), "\(tally.equalPages)/\(tally.pages)",
-            ] + (hasText ? [percent(tally.text.rate ?? 0), fixed(points(tally, exact), 2)] : [])
+            ]
+                + (hasText
+                    ? [
+                        percent(tally.text.rate ?? 0),
+                        "\(fixed(tally.pointsFromExact, 2)) ± \(fixed(tally.standardError, 2))",
+                    ] : [])
         }
         print(TextTable(heading: hasText ? heading : Array(heading.dropLast(2)), rows: rows).text)
-        for (precision, tally) in tallies { try note(set, precision, tally, exact) }
+        for (precision, tally) in tallies { try note(set, precision, tally) }
     }
 
-    private mutating func note(
-        _ set: AccuracyPages, _ precision: Precision, _ tally: AccuracyTally, _ exact: AccuracyTally
-    ) throws {
+    private mutating func note(_ set: AccuracyPages, _ precision: Precision, _ tally: AccuracyTally) throws {
         let what = "\(set.name), \(precision.rawValue): "
         if precision != .float32 {
             try log.add(what + "largest error of a score", tally.largestError, "")
@@ -50,12 +53,9 @@ struct AccuracyReport {
         try log.add(what + "character error rate", 100 * rate, "%")
         guard precision != .float32 else { return }
         try log.add(
-            what + "character error rate, distance from f32", abs(points(tally, exact)), "points",
+            what + "character error rate, distance from f32", abs(tally.pointsFromExact), "points",
             goal: .atMost(Self.tolerance))
-    }
-
-    private func points(_ tally: AccuracyTally, _ exact: AccuracyTally) -> Double {
-        100 * ((tally.text.rate ?? 0) - (exact.text.rate ?? 0))
+        try log.add(what + "standard error of that distance", tally.standardError, "points")
     }
 
     private func both(_ error: Double, _ relative: Double) -> String {

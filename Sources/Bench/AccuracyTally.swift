@@ -21,8 +21,11 @@ package struct AccuracyTally: Sendable {
     package private(set) var equalPages = 0
     package private(set) var pages = 0
 
-    /// Against the true text.
+    /// Against the true text, and that of f32 beside it.
     package private(set) var text = CharacterErrorRate()
+    private var exactText = CharacterErrorRate()
+    /// For each page by how many edits its text is farther from the truth than that of f32.
+    private var excess: [Double] = []
 
     package init() {}
 
@@ -36,6 +39,19 @@ package struct AccuracyTally: Sendable {
     package var choiceAgreement: Double { choices > 0 ? Double(equalChoices) / Double(choices) : 1 }
     /// One less the edits for each token; below 0 where there are more edits than tokens.
     package var tokenAgreement: Double { tokens > 0 ? 1 - Double(edits) / Double(tokens) : 1 }
+
+    /// By how many points the character error rate is above that of f32, which is below 0 where it is better.
+    package var pointsFromExact: Double {
+        100 * ((text.rate ?? 0) - (exactText.rate ?? 0))
+    }
+    /// The standard error of `pointsFromExact`, the pages being a sample of all such pages.
+    package var standardError: Double {
+        guard excess.count > 1, text.characters > 0 else { return 0 }
+        let count = Double(excess.count)
+        let mean = excess.reduce(0, +) / count
+        let variance = excess.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / (count - 1)
+        return 100 * (variance * count).squareRoot() / Double(text.characters)
+    }
 
     /// Compares the scores before one token, after the same tokens in both.
     ///
@@ -70,9 +86,12 @@ package struct AccuracyTally: Sendable {
         if distance == 0 { equalPages += 1 }
     }
 
-    /// Compares a page's text with the truth.
-    package mutating func addText(_ text: String, truth: String) {
-        self.text += CharacterErrorRate(truth: truth, text: text)
+    /// Compares a page's text, and that of f32, with the truth.
+    package mutating func addText(_ text: String, exact: String, truth: String) {
+        let (own, exact) = (CharacterErrorRate(truth: truth, text: text), CharacterErrorRate(truth: truth, text: exact))
+        self.text += own
+        exactText += exact
+        excess.append(Double(own.edits - exact.edits))
     }
 
     /// The place of the largest value, the first one on ties, as the engine chooses.

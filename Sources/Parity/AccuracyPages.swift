@@ -60,7 +60,11 @@ extension AccuracyPages {
 
     /// The pages of an archive that have a truth, as a pipeline asks this model about them.
     ///
-    /// - Parameter prompt: nil asks what the model directory says.
+    /// - Parameters:
+    ///   - archive: the pages.
+    ///   - model: the model's directory.
+    ///   - prompt: nil asks what that directory says.
+    /// - Returns: One set, named for the model and the prompt.
     /// - Throws: where the model directory cannot be read or a prompt does not fit.
     package static func samples(
         _ archive: SampleArchive, model: FilePath, prompt: String? = nil

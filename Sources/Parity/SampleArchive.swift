@@ -5,8 +5,8 @@ private import TextDistance
 
 /// Pages of an archive whose true text lies beside them, rendered as for recognition.
 ///
-/// The truth of `letter.pdf` is `letter.pdf.truth.md`, its pages separated by form feeds. A page whose truth is empty is
-/// blank, which a pipeline tells before it asks the model, and is left out.
+/// The truth of `letter.pdf` is `letter.pdf.truth.md`, its pages separated by form feeds. A page whose truth is empty
+/// is blank, which a pipeline tells before it asks the model, and is left out.
 package struct SampleArchive: Sendable {
     /// A page with its text.
     package struct Page: Sendable {
@@ -19,10 +19,16 @@ package struct SampleArchive: Sendable {
 
     package let pages: [Page]
 
-    /// Renders the pages at the default resolution.
+    /// What a pipeline renders PDF pages at that are not scans.
+    package static let usualDPI = RenderLimits().pdfDPI
+
+    /// Renders the pages.
     ///
+    /// - Parameters:
+    ///   - path: the archive's folder.
+    ///   - dpi: what PDF pages are rendered at, again at each; scans have a resolution of their own and come once.
     /// - Throws: where there is no such page, or one of them cannot be rendered.
-    package init(_ path: FilePath) async throws(ParityError) {
+    package init(_ path: FilePath, dpi: [Int] = [usualDPI]) async throws(ParityError) {
         let folder = GoldenFolder(path)
         let renderer: PageRenderer
         do {
@@ -32,7 +38,9 @@ package struct SampleArchive: Sendable {
         }
         var pages: [Page] = []
         for name in Self.documents(in: folder) {
-            pages += try await Self.pages(of: name, in: folder, renderer)
+            for (place, dpi) in dpi.enumerated() {
+                pages += try await Self.pages(of: name, in: folder, renderer, dpi: dpi, isFirst: place == 0)
+            }
         }
         guard !pages.isEmpty else {
             throw ParityError("\(path) holds no document with its text beside it (NAME.truth.md)")
@@ -55,21 +63,22 @@ package struct SampleArchive: Sendable {
     }
 
     private static func pages(
-        of name: String, in folder: GoldenFolder, _ renderer: PageRenderer
+        of name: String, in folder: GoldenFolder, _ renderer: PageRenderer, dpi: Int, isFirst: Bool
     ) async throws(ParityError) -> [Page] {
         let text = String(decoding: try folder.bytes(name + suffix), as: UTF8.self)
         let truths = CharacterErrorRate.pages(ofTruth: text)
         let path = folder.path.appending(name)
         do {
             let summary = try await renderer.inspect(path)
-            let session = renderer.session(path, pages: 1...summary.pageCount)
+            let session = renderer.session(path, pages: 1...summary.pageCount, pdfDPI: dpi)
             var pages: [Page] = []
             while let page = await session.next() {
                 let image = try page.result.get()
                 guard page.page <= truths.count, !truths[page.page - 1].allSatisfy(\.isWhitespace) else { continue }
+                guard isFirst || (summary.format == .pdf && image.dpi == Double(dpi)) else { continue }
                 pages.append(
                     Page(
-                        name: "\(name) \(page.page)",
+                        name: "\(name) \(page.page) at \(dpi) dpi",
                         image: RGBImage(width: image.width, height: image.height, bytes: image.bytes),
                         truth: truths[page.page - 1], isPDF: summary.format == .pdf))
             }
