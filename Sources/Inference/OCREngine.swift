@@ -64,7 +64,8 @@ package final class OCREngine: @unchecked Sendable {
         model = try DeepSeekOCR(checkpoint: checkpoint, configuration: configuration, backend: backend)
         plan = MemoryPlan(
             memory: memory,
-            fixed: configuration.weightBytes(options.precision) + configuration.activationBytes,
+            fixed: configuration.weightBytes(options.precision, stored: checkpoint.byteCount)
+                + configuration.activationBytes,
             tokenBytes: configuration.cacheBytes(options.precision), context: configuration.decoder.maxPositions)
         batch = SequenceBatch(model, pool: model.makePool(tokens: plan.tokens))
     }

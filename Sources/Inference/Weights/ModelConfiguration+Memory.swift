@@ -1,8 +1,14 @@
 extension ModelConfiguration {
-    /// Bytes of the packed weights, about: tables that are only looked up in are left out.
-    package func weightBytes(_ precision: Precision) -> Int {
+    /// Bytes of the packed weights, about: tables that are only looked up in count too.
+    ///
+    /// `stored` are the checkpoint's own bytes, which only int8 makes fewer.
+    package func weightBytes(_ precision: Precision, stored: Int = .max) -> Int {
         let count = expectedTensors.reduce(0) { $0 + $1.shape.reduce(1, *) }
-        return count * (precision == .int8 ? 1 : precision == .bfloat16 ? 2 : 4)
+        switch precision {
+        case .float32: return min(4 * count, stored)
+        case .bfloat16: return min(2 * count, stored)
+        case .int8: return count
+        }
     }
 
     /// Bytes of the largest view's activations, buffers that are kept for the next page included.
