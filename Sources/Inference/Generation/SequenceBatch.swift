@@ -50,13 +50,15 @@ package struct SequenceBatch<B: Backend> {
             parts.count == 1
             ? parts[0] : model.backend.gatherRows((0..<Int32(total)).map { $0 }, from: parts)
         // A lone sequence may be cancelled within a step, which takes seconds for a long prompt.
-        let isCancelled = active.count == 1 ? active[0].isCancelled : { false }
+        let first = active[0]
+        let isCancelled = active.count == 1 ? first.isCancelled : { false }
         let hidden: B.Tensor
         do {
             hidden = try model.advance(
                 embeddings, rows: rows, caches: active.map(\.cache), isCancelled: isCancelled)
         } catch .cancelled {
-            return gone + leave { _ in true }
+            // Those that wait for memory were not asked.
+            return gone + leave { $0 === first }
         }
         let banned = active.map(\.banned)
         if let onScores {
@@ -73,12 +75,13 @@ package struct SequenceBatch<B: Backend> {
         return gone
     }
 
-    /// Takes out of the batch what a condition holds for.
+    /// Takes out of the batch what a condition holds for, and its memory from it.
     private mutating func leave(_ condition: (TextSequence<B>) -> Bool) -> [TextSequence<B>] {
         let gone = (active + waiting).filter(condition)
         guard !gone.isEmpty else { return [] }
         active.removeAll { sequence in gone.contains { $0 === sequence } }
         waiting.removeAll { sequence in gone.contains { $0 === sequence } }
+        for sequence in gone { sequence.cache = makeCache() }
         return gone
     }
 

@@ -46,7 +46,12 @@ package final class TextSequence<B: Backend> {
     func pending(on model: DeepSeekOCR<B>) throws(InferenceError) -> (count: Int, embeddings: B.Tensor) {
         let seen = model.backend.count(of: cache)
         guard seen == 0 else { return (1, try model.embed([history[history.count - 1]])) }
-        return (history.count, try model.embed(history, images: images))
+        let beginning = try model.embed(prompt, images: images)
+        guard !generation.tokens.isEmpty else { return (history.count, beginning) }
+        // An image token that was generated stands for itself, as it does in the step after it.
+        let rest = try model.embed(generation.tokens)
+        let rows = model.backend.gatherRows((0..<Int32(history.count)).map { $0 }, from: [beginning, rest])
+        return (history.count, rows)
     }
 
     /// How many tokens the cache holds after the next step.
