@@ -7,7 +7,7 @@ package struct MemoryPlan: Sendable, Equatable {
     /// With more pages than this every expert's weights are read for several rows anyway, and nothing is gained.
     package static let mostPages = 64
     /// A rendered A4 page at 200 dpi.
-    static let pageBytes = 12 << 20
+    package static let pageBytes = 12 << 20
 
     /// Tokens that there is room for in the caches of all pages.
     package let tokens: Int

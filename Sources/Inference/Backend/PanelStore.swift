@@ -1,19 +1,23 @@
 private import Glibc
-internal import SystemPackage
+package import SystemPackage
 
 /// Where packed weights lie: in memory, or in a file beside the model that later starts map instead of packing again.
 ///
 /// The file holds, from a page boundary on, the weights in the order in which they were packed; then the index, lines of
 /// `name offset bytes`; then the key, which tells the checkpoint and the format that the panels were made from; then the
-/// lengths of key and index and a closing word. It is written under another name and renamed when it is whole, so a
-/// file that is there can be trusted; one that does not fit is made anew.
+/// lengths of key and index, a checksum of both and a closing word. It is written under another name and renamed when it
+/// is whole, so the panels of a file that is there can be trusted; one that does not fit is made anew. Only one store at a
+/// time writes, under a lock that goes with its process; any other that finds no file packs in memory.
 ///
 /// `@unchecked Sendable`: used by one thread, while a model is loaded.
 package final class PanelStore: @unchecked Sendable {
-    private static let chunk = 256 << 20
+    /// How much of a file, or of memory, is taken at a time.
+    package static let chunk = 256 << 20
     /// A smaller checkpoint is packed in less than a second.
-    private static let leastCached = 256 << 20
+    package static let leastCached = 256 << 20
     private static let closing: UInt64 = 0x3173_6c65_6e61_5051
+    /// Bytes of the numbers that end a file.
+    private static let tailNumbers = 4 * 8
 
     private struct Place {
         let offset: Int
@@ -22,6 +26,7 @@ package final class PanelStore: @unchecked Sendable {
 
     private let cache: FilePath?
     private let key: String
+    private let chunk: Int
     private var places: [String: Place] = [:]
     private var mapped: Region?
     private var writing: FileDescriptor?
@@ -34,6 +39,7 @@ package final class PanelStore: @unchecked Sendable {
     init() {
         cache = nil
         key = ""
+        chunk = Self.chunk
     }
 
     /// A store in a file; whatever hinders that makes it one in memory.
@@ -41,34 +47,63 @@ package final class PanelStore: @unchecked Sendable {
     /// - Parameters:
     ///   - cache: the file.
     ///   - key: what the panels are made from.
-    init(cache: FilePath, key: String) {
+    ///   - chunk: how much of it is taken at a time; larger weights get as much as they need.
+    package init(cache: FilePath, key: String, chunk: Int = chunk) {
         self.cache = cache
         self.key = key
+        self.chunk = chunk
         if open(cache) { return }
-        let draft = FilePath(cache.string + ".\(getpid()).part")
-        guard
-            let descriptor = try? FileDescriptor.open(
-                draft, .readWrite, options: [.create, .truncate, .closeOnExec], permissions: [.ownerReadWrite, .groupRead, .otherRead])
-        else { return }
+        guard let name = cache.lastComponent else { return }
+        let draft = cache.removingLastComponent().appending("\(name.string).part")
+        guard let descriptor = Self.openDraft(draft) else { return }
         self.draft = draft
         writing = descriptor
     }
 
+    /// An empty file of this name that nobody else writes; nil where there is none to be had.
+    ///
+    /// What a killed process left behind is taken over. The file is emptied only under the lock, and only if it still has
+    /// this name: another store may have finished and renamed it in between, and others may have mapped it since.
+    private static func openDraft(_ path: FilePath) -> FileDescriptor? {
+        guard
+            let descriptor = try? FileDescriptor.open(
+                path, .readWrite, options: [.create, .closeOnExec, .noFollow],
+                permissions: [.ownerReadWrite, .groupRead, .otherRead])
+        else { return nil }
+        var (own, named) = (stat(), stat())
+        if flock(descriptor.rawValue, LOCK_EX | LOCK_NB) == 0, fstat(descriptor.rawValue, &own) == 0,
+            path.withPlatformString({ lstat($0, &named) }) == 0, own.st_ino == named.st_ino,
+            own.st_dev == named.st_dev, ftruncate(descriptor.rawValue, 0) == 0
+        {
+            return descriptor
+        }
+        try? descriptor.close()
+        return nil
+    }
+
     /// The store for a checkpoint's weights: a file beside it where packing takes longer than mapping.
-    package convenience init(for checkpoint: Checkpoint, precision: Precision) {
-        guard checkpoint.byteCount >= Self.leastCached, let stamp = checkpoint.stamp else {
+    ///
+    /// - Parameters:
+    ///   - checkpoint: what is packed.
+    ///   - precision: what it is rounded to.
+    ///   - leastCached: bytes of the smallest checkpoint that gets a file.
+    ///   - chunk: how much of the file is taken at a time.
+    package convenience init(
+        for checkpoint: Checkpoint, precision: Precision, leastCached: Int = leastCached, chunk: Int = chunk
+    ) {
+        guard checkpoint.byteCount >= leastCached, let stamp = checkpoint.stamp else {
             self.init()
             return
         }
         self.init(
             cache: checkpoint.path.appending("quire-panels-\(precision.rawValue).bin"),
-            key: "quire panels 1 \(precision.rawValue)\n" + stamp)
+            key: "quire panels 1 \(precision.rawValue)\n" + stamp, chunk: chunk)
     }
 
     deinit { abandon() }
 
     /// Whether all weights come from a file that was made before.
-    var isReady: Bool { mapped != nil }
+    package var isReady: Bool { mapped != nil }
 
     /// The memory of a weight, which `fill` writes unless it is there already.
     func memory(
@@ -95,33 +130,41 @@ package final class PanelStore: @unchecked Sendable {
         guard let cache, let draft, let writing else { return }
         let index = places.sorted { $0.value.offset < $1.value.offset }
             .map { "\($0.key) \($0.value.offset) \($0.value.count)\n" }.joined()
-        do {
-            let tail = Array(index.utf8) + Array(key.utf8) + [UInt64(key.utf8.count), UInt64(index.utf8.count), Self.closing]
-                .flatMap { number in (0..<8).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) } }
-            _ = try writing.writeAll(toAbsoluteOffset: Int64(written), tail)
-            guard fsync(writing.rawValue) == 0, rename(draft.string, cache.string) == 0 else { return abandon() }
-            self.draft = nil
-            abandon()
-        } catch {
-            abandon()
-        }
+        let text = Array(index.utf8) + Array(key.utf8)
+        let numbers = [UInt64(key.utf8.count), UInt64(index.utf8.count), Self.checksum(text), Self.closing]
+        let tail = text + numbers.flatMap { number in (0..<8).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) } }
+        // What is left of the last region holds nothing.
+        let end = written - (region?.byteCount ?? 0) + used
+        guard ftruncate(writing.rawValue, off_t(end)) == 0,
+            (try? writing.writeAll(toAbsoluteOffset: Int64(end), tail)) != nil, fsync(writing.rawValue) == 0,
+            draft.withPlatformString({ from in cache.withPlatformString { rename(from, $0) } }) == 0
+        else { return abandon() }
+        self.draft = nil
+        abandon()
     }
 
+    /// FNV-1a of 64 bits.
+    private static func checksum(_ bytes: some Sequence<UInt8>) -> UInt64 {
+        bytes.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    }
+
+    /// Ends writing; a draft goes while the lock is still held.
     private func abandon() {
+        if let draft { _ = draft.withPlatformString { unlink($0) } }
+        draft = nil
         try? writing?.close()
         writing = nil
-        if let draft { unlink(draft.string) }
-        draft = nil
     }
 
     /// A further region: a part of the file, or memory of its own.
     private func makeRegion(atLeast size: Int) throws(InferenceError) {
-        let byteCount = max(size, writing == nil ? min(Self.chunk, max(size, 4 << 20)) : Self.chunk)
+        let byteCount = max(size, writing == nil ? min(chunk, max(size, 4 << 20)) : chunk)
         used = 0
         if let writing {
             // Space is taken now: a full disk must not show as a signal while panels are written.
             if posix_fallocate(writing.rawValue, off_t(written), off_t(byteCount)) == 0,
-                let region = Region(descriptor: writing.rawValue, offset: written, byteCount: byteCount, isWritable: true)
+                let region = Region(
+                    descriptor: writing.rawValue, offset: written, byteCount: byteCount, isWritable: true)
             {
                 self.region = region
                 written += byteCount
@@ -141,28 +184,33 @@ package final class PanelStore: @unchecked Sendable {
     private func open(_ path: FilePath) -> Bool {
         guard let descriptor = try? FileDescriptor.open(path, .readOnly, options: .closeOnExec) else { return false }
         defer { try? descriptor.close() }
-        guard let size = try? descriptor.seek(offset: 0, from: .end), size >= 24,
+        guard let size = try? descriptor.seek(offset: 0, from: .end), size >= Self.tailNumbers,
             let whole = Region(descriptor: descriptor.rawValue, offset: 0, byteCount: Int(size), isWritable: false)
         else { return false }
         let end = Int(size)
         func number(_ place: Int) -> Int {
-            Int(truncatingIfNeeded: (whole.base + end - 24 + 8 * place).loadUnaligned(as: UInt64.self))
+            Int(truncatingIfNeeded: (whole.base + end - Self.tailNumbers + 8 * place).loadUnaligned(as: UInt64.self))
         }
         let (keyCount, indexCount) = (number(0), number(1))
-        guard UInt64(number(2)) == Self.closing, keyCount >= 0, indexCount >= 0, keyCount < end, indexCount < end,
-            keyCount + indexCount + 24 <= end
+        guard number(3) == Int(truncatingIfNeeded: Self.closing), keyCount >= 0, indexCount >= 0, keyCount < end,
+            indexCount < end, keyCount + indexCount + Self.tailNumbers <= end
         else { return false }
         let bytes = UnsafeRawBufferPointer(start: whole.base, count: end)
-        let keyStart = end - 24 - keyCount
-        guard bytes[keyStart..<keyStart + keyCount].elementsEqual(key.utf8) else { return false }
-        let index = String(decoding: bytes[(keyStart - indexCount)..<keyStart], as: UTF8.self)
+        let keyStart = end - Self.tailNumbers - keyCount
+        let indexStart = keyStart - indexCount
+        guard bytes[keyStart..<keyStart + keyCount].elementsEqual(key.utf8),
+            number(2) == Int(truncatingIfNeeded: Self.checksum(bytes[indexStart..<keyStart + keyCount]))
+        else { return false }
+        var places: [String: Place] = [:]
+        let index = String(decoding: bytes[indexStart..<keyStart], as: UTF8.self)
         for line in index.split(separator: "\n") {
             let parts = line.split(separator: " ")
             guard parts.count == 3, let offset = Int(parts[1]), let count = Int(parts[2]), offset >= 0, count > 0,
-                offset + count <= keyStart - indexCount
+                offset <= indexStart, count <= indexStart - offset
             else { return false }
             places[String(parts[0])] = Place(offset: offset, count: count)
         }
+        self.places = places
         mapped = whole
         return true
     }

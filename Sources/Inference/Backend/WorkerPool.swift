@@ -9,13 +9,13 @@ private import Synchronization
 ///
 /// `@unchecked Sendable`: `job` is written only while `lock` is held and no helper runs, and read by helpers only between
 /// the start that they saw and their own finish.
-final class WorkerPool: @unchecked Sendable {
-    let threads: Int
+package final class WorkerPool: @unchecked Sendable {
+    package let threads: Int
     private let shared: Shared
     private let lock = Mutex(())
     private var helpers: [pthread_t] = []
 
-    init(threads: Int) {
+    package init(threads: Int) {
         self.threads = threads
         shared = Shared(threads: threads)
     }
@@ -29,7 +29,9 @@ final class WorkerPool: @unchecked Sendable {
     ///
     /// Tasks are handed out one by one, so they may differ in length. With one thread or one task no other is woken.
     /// Callers wait for one another.
-    func run(_ tasks: Int, scratch: Int = 0, _ body: (_ task: Int, _ scratch: UnsafeMutablePointer<Float>) -> Void) {
+    package func run(
+        _ tasks: Int, scratch: Int = 0, _ body: (_ task: Int, _ scratch: UnsafeMutablePointer<Float>) -> Void
+    ) {
         guard tasks > 0 else { return }
         lock.withLock { _ in
             if threads == 1 || tasks == 1 {
@@ -43,7 +45,7 @@ final class WorkerPool: @unchecked Sendable {
     }
 
     /// Splits `count` things into ranges of at least `least`, a few for each thread, and runs `body` on each.
-    func split(
+    package func split(
         _ count: Int, least: Int, scratch: Int = 0,
         _ body: (_ range: Range<Int>, _ scratch: UnsafeMutablePointer<Float>) -> Void
     ) {
