@@ -23,8 +23,9 @@ package struct QuireCommand: AsyncParsableCommand {
             that it starts by itself. Whatever is interrupted goes on where it stopped when the same command is given again.
 
             Settings come from flags, then from the environment (QUIRE_MODEL, QUIRE_DATA, QUIRE_OUT, QUIRE_THREADS, \
-            QUIRE_WORKERS, QUIRE_ROOTS, DATABASE_URL), then from $QUIRE_CONFIG or ~/.config/quire/config.json, whose keys \
-            are model, data, threads, workers, roots and database.
+            QUIRE_WORKERS, QUIRE_PRECISION, QUIRE_MEMORY, QUIRE_ROOTS, DATABASE_URL), then from $QUIRE_CONFIG or \
+            ~/.config/quire/config.json, whose keys are model, data, threads, workers, precision, memory, roots and \
+            database.
 
             Exit codes:
               0  all went well

@@ -1,7 +1,6 @@
 internal import Inference
 internal import Rendering
 internal import Shared
-internal import Synchronization
 internal import SystemPackage
 
 /// Claims ranges of pages and sends each page through the pipeline, as many at once as the engine has use for.
@@ -65,8 +64,13 @@ struct ClaimLoop: Sendable {
     private func read(_ lease: Lease, in group: inout DiscardingTaskGroup) async {
         heartbeat.began(lease.token)
         let work = LeaseWork(lease, queue: queue, heartbeat: heartbeat)
-        let pagesInHand = PagesInHand()
-        do {
+        // The reading counts as one, so that the lease does not end between two pages.
+        let inHand = PagesInHand(1)
+        group.addTask {
+            await store(work, until: inHand)
+            heartbeat.ended(lease.token)
+        }
+        do throws(LeaseProblem) {
             guard let root = configuration.roots[lease.file.root] else {
                 throw LeaseProblem(
                     reason: "The worker does not know the root '\(lease.file.root)' of this file.", isPermanent: false)
@@ -74,22 +78,36 @@ struct ClaimLoop: Sendable {
             let file = root.appending(lease.file.path.components)
             let plan = try pipeline.plan(for: lease)
             try await SourceCheck.verify(file, is: lease.sha256, stamp: lease.stamp)
-            await render(file, plan: plan, work: work, pagesInHand: pagesInHand, in: &group)
+            await render(file, plan: plan, work: work, inHand: inHand, in: &group)
         } catch {
             places.give()
-            await work.failRest(
-                error as? LeaseProblem ?? LeaseProblem(reason: "\(error)", isPermanent: false))
+            await work.failRest(reason: error.reason, isPermanent: error.isPermanent)
         }
-        // The lease ends when its last page does, beside the next one.
-        group.addTask {
-            await pagesInHand.waitForNone()
-            await work.end()
-            heartbeat.ended(lease.token)
+        inHand.end()
+    }
+
+    /// Hands a lease's pages over every few seconds, and ends it with the last one, beside the reading of the next.
+    private func store(_ work: LeaseWork, until inHand: PagesInHand) async {
+        await withTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                await inHand.waitForNone()
+                return true
+            }
+            repeat {
+                await work.store()
+                group.addTask {
+                    try? await Task.sleep(for: LeaseWork.storeInterval)
+                    return false
+                }
+            } while await group.next() == false
+            // Only a sleep is left to be cancelled, never a result on its way.
+            group.cancelAll()
         }
+        await work.end()
     }
 
     private func render(
-        _ file: FilePath, plan: PagePipeline.Plan, work: LeaseWork, pagesInHand: PagesInHand,
+        _ file: FilePath, plan: PagePipeline.Plan, work: LeaseWork, inHand: PagesInHand,
         in group: inout DiscardingTaskGroup
     ) async {
         let lease = work.lease
@@ -100,11 +118,11 @@ struct ClaimLoop: Sendable {
             guard await work.needs(rendered.page) else { continue }
             if !hasPlace { await places.take() }
             hasPlace = false
-            pagesInHand.begin()
+            inHand.begin()
             group.addTask {
                 await recognise(rendered, plan: plan, work: work)
                 places.give()
-                pagesInHand.end()
+                inHand.end()
             }
         }
         if hasPlace { places.give() }
@@ -113,50 +131,15 @@ struct ClaimLoop: Sendable {
 
     /// Settles one page; one whose lease was lost, or that had not begun when the worker was told to leave, is given back.
     private func recognise(_ rendered: RenderedPage, plan: PagePipeline.Plan, work: LeaseWork) async {
-        let token = work.lease.token
         // The engine asks before it begins with a page, and then while it works on it.
-        let hasBegun = Atomic<Bool>(false)
         let isCancelled: @Sendable () -> Bool = { [heartbeat, drain] in
-            if drain.isUrgent || heartbeat.isLost(token) { return true }
-            return !hasBegun.exchange(true, ordering: .relaxed) && drain.isDraining
+            drain.isUrgent || heartbeat.isLost(work.lease.token)
+                || !work.begins(rendered.page, isDraining: drain.isDraining)
         }
         guard let outcome = try? await pipeline.outcome(of: rendered, plan: plan, isCancelled: isCancelled) else {
             return
         }
         await work.settle(outcome)
-    }
-}
-
-/// Counts the pages of one lease that are being recognised.
-private final class PagesInHand: Sendable {
-    private struct State {
-        var count = 0
-        var waiting: CheckedContinuation<Void, Never>?
-    }
-
-    private let state = Mutex(State())
-
-    func begin() { state.withLock { $0.count += 1 } }
-
-    func end() {
-        let waiting: CheckedContinuation<Void, Never>? = state.withLock { state in
-            state.count -= 1
-            guard state.count == 0 else { return nil }
-            defer { state.waiting = nil }
-            return state.waiting
-        }
-        waiting?.resume()
-    }
-
-    /// Waits for the last page; no further one may begin.
-    func waitForNone() async {
-        await withCheckedContinuation { continuation in
-            let isDone = state.withLock { state in
-                if state.count > 0 { state.waiting = continuation }
-                return state.count == 0
-            }
-            if isDone { continuation.resume() }
-        }
     }
 }
 

@@ -4,7 +4,7 @@ internal import Synchronization
 /// Which leases this worker holds, and which the queue has taken away since.
 ///
 /// The recogniser asks it between tokens whether to go on, from a thread that must not wait: hence a lock, not an actor.
-final class LeaseHeartbeat: Sendable {
+package final class LeaseHeartbeat: Sendable {
     private struct State {
         var held: Set<Int64> = []
         var lost: Set<Int64> = []
@@ -14,20 +14,20 @@ final class LeaseHeartbeat: Sendable {
     /// The worker's own number in the queue; it changes when the queue had given it up and it registered again.
     private let worker: Mutex<Int64>
 
-    init(worker: Int64) { self.worker = Mutex(worker) }
+    package init(worker: Int64) { self.worker = Mutex(worker) }
 
-    var workerID: Int64 { worker.withLock { $0 } }
+    package var workerID: Int64 { worker.withLock { $0 } }
 
-    func began(_ token: Int64) { state.withLock { _ = $0.held.insert(token) } }
+    package func began(_ token: Int64) { state.withLock { _ = $0.held.insert(token) } }
 
-    func ended(_ token: Int64) {
+    package func ended(_ token: Int64) {
         state.withLock {
             $0.held.remove(token)
             $0.lost.remove(token)
         }
     }
 
-    func isLost(_ token: Int64) -> Bool { state.withLock { $0.lost.contains(token) } }
+    package func isLost(_ token: Int64) -> Bool { state.withLock { $0.lost.contains(token) } }
 
     /// Tells the queue that this worker lives, and learns what it lost.
     func beat(queue: PageQueue, identity: WorkerIdentity, drain: DrainSignal) async throws {

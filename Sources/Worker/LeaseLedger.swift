@@ -1,45 +1,45 @@
-internal import Shared
+package import Shared
 
 /// The pages of one lease: which are stored, which are finished, which are still to do.
 ///
 /// Decides what is handed over next.
-struct LeaseLedger {
+package struct LeaseLedger {
     /// Pages that are not stored yet; nil once all are, or the lease is lost.
-    private(set) var remaining: ClosedRange<Int>?
+    package private(set) var remaining: ClosedRange<Int>?
     private let recordedElsewhere: Set<Int>
     private var finished: [Int: PageOutcome] = [:]
 
-    init(pages: ClosedRange<Int>, recordedElsewhere: Set<Int>) {
+    package init(pages: ClosedRange<Int>, recordedElsewhere: Set<Int>) {
         remaining = pages
         self.recordedElsewhere = recordedElsewhere
     }
 
     /// Whether a page still has to be recognised.
-    func needs(_ page: Int) -> Bool {
+    package func needs(_ page: Int) -> Bool {
         remaining?.contains(page) == true && !recordedElsewhere.contains(page) && finished[page] == nil
     }
 
     /// The pages from the first to the last that need work; nil when none does.
-    var span: ClosedRange<Int>? {
+    package var span: ClosedRange<Int>? {
         guard let needed = remaining?.filter(needs), let first = needed.first, let last = needed.last else {
             return nil
         }
         return first...last
     }
 
-    mutating func add(_ outcome: PageOutcome) {
+    package mutating func add(_ outcome: PageOutcome) {
         if needs(outcome.page) { finished[outcome.page] = outcome }
     }
 
     /// Settles every page that still needs work with one reason.
-    mutating func failRest(reason: String, isPermanent: Bool) {
+    package mutating func failRest(reason: String, isPermanent: Bool) {
         for page in remaining.map(Array.init) ?? [] where needs(page) {
             finished[page] = PageOutcome(page: page, result: .failed(reason: reason, isPermanent: isPermanent))
         }
     }
 
     /// What can be stored now: the settled pages from the first remaining one on, without a gap; nil when there are none.
-    var nextBatch: (outcomes: [PageOutcome], recordedElsewhere: Set<Int>)? {
+    package var nextBatch: (outcomes: [PageOutcome], recordedElsewhere: Set<Int>)? {
         let settled = (remaining.map(Array.init) ?? []).prefix { finished[$0] != nil || recordedElsewhere.contains($0) }
         guard !settled.isEmpty else { return nil }
         return (
@@ -49,7 +49,7 @@ struct LeaseLedger {
     }
 
     /// Notes what the queue said to `nextBatch`.
-    mutating func apply(_ receipt: RecordReceipt) {
+    package mutating func apply(_ receipt: RecordReceipt) {
         switch receipt {
         case .accepted(let rest): remaining = rest
         case .leaseLost: remaining = nil
@@ -57,5 +57,5 @@ struct LeaseLedger {
     }
 
     /// Gives the lease up.
-    mutating func abandon() { remaining = nil }
+    package mutating func abandon() { remaining = nil }
 }

@@ -1,7 +1,7 @@
 internal import Synchronization
 
 /// How many pages may be in hand at once; whoever wants one more waits until one is finished.
-final class PagePlaces: Sendable {
+package final class PagePlaces: Sendable {
     private struct State {
         var free: Int
         var waiting: [CheckedContinuation<Void, Never>] = []
@@ -9,10 +9,10 @@ final class PagePlaces: Sendable {
 
     private let state: Mutex<State>
 
-    init(_ count: Int) { state = Mutex(State(free: count)) }
+    package init(_ count: Int) { state = Mutex(State(free: count)) }
 
     /// Takes a place, in the order of asking.
-    func take() async {
+    package func take() async {
         await withCheckedContinuation { continuation in
             let isFree = state.withLock { state in
                 guard state.free > 0 else {
@@ -27,7 +27,7 @@ final class PagePlaces: Sendable {
     }
 
     /// Gives a place back.
-    func give() {
+    package func give() {
         let next: CheckedContinuation<Void, Never>? = state.withLock { state in
             guard !state.waiting.isEmpty else {
                 state.free += 1

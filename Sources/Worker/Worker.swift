@@ -17,8 +17,8 @@ struct Worker: AsyncParsableCommand {
               DATABASE_URL=postgresql://quire@db/quire quire-worker --root archive=/mnt/nas/archive
 
             SIGTERM or Ctrl-C: it finishes the pages that it has begun, stores them, gives the rest back and exits 0. A
-            second signal gives those pages back too. Without DATABASE_URL (or PG* variables) it uses the private database that quire
-            starts on this machine.
+            second signal gives those pages back too. Without DATABASE_URL (or PG* variables) it uses the private
+            database that quire starts on this machine.
 
             Exit codes: 0 told to stop; 2 wrong options; 3 no database; 5 no usable model; 6 the renderer does not work.
             """,
@@ -92,12 +92,14 @@ struct Worker: AsyncParsableCommand {
             modelDigest: try await ModelDigest.compute(directory: configuration.model))
         let queue = session.queue
         let heartbeat = LeaseHeartbeat(worker: try await queue.register(identity))
-        Log.line("Worker \(identity.name) is ready: \(identity.device), model \(identity.modelDigest.prefix(12)).")
+        let together = engine.plan.pages == 1 ? "a page at a time" : "\(engine.plan.pages) pages together"
+        Log.line(
+            "Worker \(identity.name) is ready: \(identity.device), \(together), "
+                + "model \(identity.modelDigest.prefix(12)).")
 
         let loop = ClaimLoop(
             queue: queue, identity: identity, configuration: configuration,
-            pipeline: PagePipeline(
-                renderer: renderer, engine: engine),
+            pipeline: PagePipeline(renderer: renderer, engine: engine),
             heartbeat: heartbeat, drain: drain, places: PagePlaces(engine.capacity))
         let keeper = Housekeeper(
             queue: housekeeping.queue, identity: identity, heartbeat: heartbeat, drain: drain,

@@ -13,7 +13,7 @@ extension LocalRun {
         let workers: Int
         /// Threads for each worker.
         let threads: Int
-        /// What weights are rounded to; nil leaves it to the workers' own settings.
+        /// What weights are rounded to; nil leaves the workers their default.
         let precision: Precision?
         /// Bytes for each worker; nil where there is one, which takes what is free.
         let memory: Int?
@@ -38,6 +38,7 @@ extension LocalRun {
             }
             let processors = sysconf(Int32(_SC_NPROCESSORS_ONLN))
             let threads = max(1, (try command.threads ?? settings.number("QUIRE_THREADS") ?? processors) / workers)
+            let precision = try command.precision ?? precision(settings)
             let memory =
                 try settings.byteCount("QUIRE_MEMORY", flag: command.memory) ?? (workers > 1 ? MemoryPlan.free : nil)
             let renderer = try await renderer()
@@ -45,9 +46,19 @@ extension LocalRun {
             return Plan(
                 order: SubmissionOrder(sources: command.sources, paths: paths, pipeline: pipeline, renderer: renderer),
                 output: output, model: model, workers: workers, threads: threads,
-                precision: command.precision, memory: memory.map { $0 / workers }, roots: roots,
+                precision: precision, memory: memory.map { $0 / workers }, roots: roots,
                 workerProgram: try workerProgram(beside: renderer),
                 logDirectory: EmbeddedPostgres.defaultDirectory(environment: settings.variables).appending("logs"))
+        }
+
+        /// What the settings say, so that a misspelt name ends the command and not its workers.
+        private static func precision(_ settings: Settings) throws(CommandFailure) -> Precision? {
+            guard let name = settings["QUIRE_PRECISION"] else { return nil }
+            guard let precision = Precision(rawValue: name) else {
+                throw CommandFailure(
+                    .usage, "QUIRE_PRECISION is '\(name)', which is no precision: use f32, bf16 or int8.")
+            }
+            return precision
         }
 
         private static func renderer() async throws(RenderError) -> PageRenderer {

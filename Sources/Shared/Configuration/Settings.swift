@@ -47,11 +47,18 @@ package struct Settings: Sendable {
     /// An amount of memory in bytes, from a flag or else a variable: `12G`, `800M`, `64K` or plain bytes.
     package func byteCount(_ name: String, flag: String? = nil) throws(SettingsError) -> Int? {
         guard let text = flag ?? self[name] else { return nil }
-        let units: [Character: Int] = ["K": 10, "M": 20, "G": 30, "T": 40]
-        let unit = text.last.flatMap { units[Character($0.uppercased())] }
+        let given = flag == nil ? name : "--memory"
+        let unit: Int? =
+            switch text.last {
+            case "K", "k": 10
+            case "M", "m": 20
+            case "G", "g": 30
+            case "T", "t": 40
+            default: nil
+            }
         guard let number = Int(unit == nil ? text[...] : text.dropLast()), number > 0, number <= Int.max >> (unit ?? 0)
         else {
-            throw SettingsError("\(name) is '\(text)', which is no amount of memory such as 12G or 800M.")
+            throw SettingsError("\(given) is '\(text)', which is no amount of memory: write it like 12G, 800M or 64K.")
         }
         return number << (unit ?? 0)
     }
