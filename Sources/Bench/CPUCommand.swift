@@ -97,7 +97,8 @@ struct CPUCommand: AsyncParsableCommand {
             costs: costs, yardsticks: yardsticks, weightBytes: weightBytes,
             cacheBytes: precision == .float32 ? 4 : 2)
         let name =
-            "\(mode.rawValue) \(precision.rawValue)" + (skew ? ", skewed router" : "") + (threads == SpeedCommand.processors ? "" : ", \(threads) threads")
+            "\(mode.rawValue) \(precision.rawValue)" + (skew ? ", skewed router" : "")
+            + (threads == SpeedCommand.processors ? "" : ", \(threads) threads")
 
         let encode = costs.encoding(page.prepared) / page.encodeSeconds
         let prefill = costs.prefill(tokens: page.promptTokens) / page.prefillSeconds

@@ -32,7 +32,8 @@ struct FiguresCommand: AsyncParsableCommand {
         }
         var log = try FigureLog(path: file, isAppending: true)
         for precision in ["f32", "bf16"] {
-            guard let torch = Self.best(figures, "PyTorch \(precision)"), let own = Self.best(figures, "base \(precision)")
+            guard let torch = Self.best(figures, "PyTorch \(precision)"),
+                let own = Self.best(figures, "base \(precision)")
             else { continue }
             try log.add(
                 "base \(precision): pages an hour, times those of PyTorch \(precision)", own / torch, "x",

@@ -59,7 +59,9 @@ package struct ModelCosts: Sendable {
         return Double(2 * decoder.layers * decoder.keyValueHeads * decoder.headWidth * context)
     }
 
-    private func power(_ base: Double, _ exponent: Int) -> Double { (0..<exponent).reduce(1) { value, _ in value * base } }
+    private func power(_ base: Double, _ exponent: Int) -> Double {
+        (0..<exponent).reduce(1) { value, _ in value * base }
+    }
 
     private func sam(side: Int) -> Double {
         let sam = configuration.sam

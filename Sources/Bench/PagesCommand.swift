@@ -74,7 +74,9 @@ struct PagesCommand: AsyncParsableCommand {
 
     /// What the released size must not exceed.
     private func goal(_ engine: OCREngine) -> Figure.Goal? {
-        guard engine.configuration.decoder == ModelConfiguration().decoder, mode == .base, pages == [1] else { return nil }
+        guard engine.configuration.decoder == ModelConfiguration().decoder, mode == .base, pages == [1] else {
+            return nil
+        }
         switch precision {
         case .int8: return .atMost(6)
         case .bfloat16: return .atMost(9)

@@ -1,5 +1,6 @@
 extension CPUBackend {
-    package func convolve3x3(_ x: CPUTensor, _ weight: PackedWeight, batches: Int, side: Int, stride: Int) -> CPUTensor {
+    package func convolve3x3(_ x: CPUTensor, _ weight: PackedWeight, batches: Int, side: Int, stride: Int) -> CPUTensor
+    {
         precondition(x.rows == batches * side * side && weight.inputs == 9 * x.columns, "x fits the convolution")
         let target = (side - 1) / stride + 1
         let (channels, inputs) = (x.columns, weight.inputs)

@@ -52,11 +52,11 @@ extension CPUBackend {
         FloatBuffer(count: x.rows * width / 2 + x.rows).withMutable { buffer in
             let scales = buffer + x.rows * width / 2
             let numbers = UnsafeMutableRawPointer(buffer).assumingMemoryBound(to: Int16.self)
-            x.read { x_ in
+            x.read { from in
                 pool.split(x.rows, least: 1 + 65536 / x.columns) { part, _ in
                     for row in part {
                         scales[row] = kernels.quantise(
-                            x_ + row * x.columns, x.columns, to: numbers + row * width,
+                            from + row * x.columns, x.columns, to: numbers + row * width,
                             limit: weight.quantisationLimit)
                     }
                 }

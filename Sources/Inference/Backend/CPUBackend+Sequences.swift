@@ -49,7 +49,8 @@ extension CPUBackend {
                                 AttentionBlock(
                                     queries: qkv + place.rows.lowerBound * columns(attention, width) + head * width,
                                     queryStride: columns(attention, width), rows: place.rows.count, width: width,
-                                    scale: 1 / Float(width).squareRoot(), keyCount: KeyValuePool.tokensOfBlock, keys: $0,
+                                    scale: 1 / Float(width).squareRoot(), keyCount: KeyValuePool.tokensOfBlock,
+                                    keys: $0,
                                     values: $1, valueStep: KeyValuePool.tokensOfBlock * Kernels.panel,
                                     type: cache.pool.type, seen: place.position + 1 - first, seenStep: 1, grid: nil,
                                     state: state))

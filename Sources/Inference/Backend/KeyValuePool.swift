@@ -8,7 +8,7 @@ private import Synchronization
 package final class KeyValuePool: Sendable {
     /// Tokens of a block.
     package static let tokensOfBlock = 64
-    
+
     /// The shape of what is kept.
     package struct Shape: Sendable, Equatable {
         package let layers: Int

@@ -161,7 +161,8 @@ struct WeightPacker: Sendable {
                     for (number, tensor) in tensors.enumerated() {
                         if arrangement == .alternating, (number == 1) != isSecond { continue }
                         let start = arrangement == .alternating ? 0 : starts[number]
-                        let own = max(first, start)..<max(first, start, min(first + Kernels.panel, start + tensor.shape[0]))
+                        let own =
+                            max(first, start)..<max(first, start, min(first + Kernels.panel, start + tensor.shape[0]))
                         let line = inputs * tensor.type.size
                         tensor.withBytes { bytes in
                             guard let base = bytes.baseAddress, !own.isEmpty else { return }

@@ -96,8 +96,34 @@ package final class PanelStore: @unchecked Sendable {
             return
         }
         self.init(
-            cache: checkpoint.path.appending("quire-panels-\(precision.rawValue).bin"),
+            cache: Self.file(for: checkpoint.path, precision),
             key: "quire panels 1 \(precision.rawValue)\n" + stamp, chunk: chunk)
+    }
+
+    /// Beside the model; in the user's cache folder where nothing can be written there.
+    private static func file(for directory: FilePath, _ precision: Precision) -> FilePath {
+        let name = "quire-panels-\(precision.rawValue)"
+        let beside = directory.appending("\(name).bin")
+        if directory.withPlatformString({ access($0, W_OK) }) == 0 { return beside }
+        func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+        let folder: FilePath
+        if let path = variable("XDG_CACHE_HOME"), path.hasPrefix("/") {
+            folder = FilePath(path)
+        } else if let home = variable("HOME"), home.hasPrefix("/") {
+            folder = FilePath(home).appending(".cache")
+        } else {
+            return beside
+        }
+        let own = folder.appending("quire")
+        for path in [folder, own] { _ = path.withPlatformString { mkdir($0, 0o755) } }
+        // Models are told apart by their place; FNV-1a of its bytes.
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        directory.withPlatformString { bytes in
+            for place in 0..<strlen(bytes) {
+                hash = (hash ^ UInt64(UInt8(bitPattern: bytes[place]))) &* 0x100_0000_01b3
+            }
+        }
+        return own.appending("\(name)-\(String(hash, radix: 16)).bin")
     }
 
     deinit { abandon() }

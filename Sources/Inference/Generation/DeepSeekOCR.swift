@@ -76,7 +76,10 @@ package struct DeepSeekOCR<B: Backend> {
     /// - Parameters:
     ///   - embeddings: the sequences' new tokens one after another.
     ///   - rows: how many belong to each of `caches`, in which room for them was reserved.
+    ///   - caches: the sequences' keys and values.
+    ///   - trace: where activations are collected.
     ///   - allRows: returns every row and not only each sequence's last one.
+    ///   - isCancelled: asked between layers.
     /// - Returns: What `scores` and `choose` take.
     /// - Throws: `cancelled`, after which the caches are of no use.
     package func advance(
