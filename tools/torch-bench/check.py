@@ -1,0 +1,89 @@
+"""Holds this implementation against golden files: every generated token has to be the same.
+
+    tools/torch-bench/run check.py [GOLDEN] [--dtype f32|bf16] [--arithmetic auto|native|widened]
+
+All cases are decoded one by one, four together and all together; the scores of each case's first token are compared
+too.
+"""
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+import preprocess
+from arithmetic import Arithmetic
+from generate import NgramRule, Sequence, generate
+from model import DeepseekOcr
+
+GOLDEN = Path(__file__).resolve().parents[2] / "Tests/InferenceTests/Fixtures/golden"
+
+
+def sequences(golden, cases, only=None):
+    images = {}
+    for case in cases:
+        key = case["image_file"], case["mode"], case["max_tiles"]
+        if key not in images:
+            images[key] = preprocess.prepare(preprocess.load(golden / key[0]), *key[1:])
+        rule = case["rule"]
+        if rule:
+            rule = NgramRule(rule["size"], rule["window"], frozenset(rule["exempt"]), rule["over_prompt"])
+        yield Sequence(case["prompt_ids"], [images[key]], rule or None, len(case["generated"]), case["name"])
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("golden", nargs="?", type=Path, default=GOLDEN)
+    parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
+    parser.add_argument("--arithmetic", choices=["auto", "native", "widened"], default="auto")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    failures = 0
+    for checkpoint in ("tiny-f32", "tiny-bf16"):
+        if not (options.golden / checkpoint / "model.safetensors").exists():
+            print(f"{checkpoint}: not in {options.golden}")
+            continue
+        answers = options.golden / f"generate-{checkpoint}.json"
+        if not answers.exists():
+            # The two are one model, rounded in one and not in the other, and margins are wide: the answers are the same.
+            answers = options.golden / "generate-tiny-bf16.json"
+        cases = json.loads(answers.read_text())
+        model = DeepseekOcr(options.golden / checkpoint, Arithmetic(options.dtype, options.arithmetic))
+        for slots in (1, 4, len(cases)):
+            found = list(sequences(options.golden, cases))
+            generate(model, found, slots)
+            wrong = [s.name for s, case in zip(found, cases) if s.generated != case["generated"]]
+            failures += len(wrong)
+            tokens = sum(len(s.generated) for s in found)
+            print(f"{checkpoint} in {options.dtype}, {slots} together: {len(found) - len(wrong)} of {len(found)} cases "
+                  f"identical, {tokens} tokens in all" + (f"; not {', '.join(wrong)}" if wrong else ""))
+        failures += check_scores(options, checkpoint, cases, model)
+    sys.exit(1 if failures else 0)
+
+
+def check_scores(options, checkpoint, cases, model):
+    """The scores of each case's first token; in float32 within 5e-5 of the largest."""
+    path = options.golden / f"scores-{checkpoint}.safetensors"
+    if not path.exists():
+        return 0
+    stored, worst = load_file(path), 0
+    with torch.inference_mode():
+        for sequence in sequences(options.golden, cases):
+            wanted = stored.get(sequence.name)
+            if wanted is None:
+                continue
+            cache = model.decoder.cache(1, len(sequence.prompt))
+            x = model.prompt(sequence.prompt, [model.encoder(image) for image in sequence.images])
+            found = model.decoder.prefill(x, cache)[0]
+            allowed = wanted[0].isfinite()
+            worst = max(worst, ((found - wanted[0])[allowed].abs().max() / wanted[0][allowed].abs().max()).item())
+    limit = 5e-5 if options.dtype == "f32" else 5e-2
+    print(f"{checkpoint} in {options.dtype}: first scores differ by {worst:.1e} of the largest (limit {limit:.0e})")
+    return int(worst > limit)
+
+
+if __name__ == "__main__":
+    main()
