@@ -99,6 +99,9 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
+            name: "WorkerTests", dependencies: ["Digest", "Shared", "TestSupport", "Worker", systemPackage],
+            swiftSettings: settings),
+        .testTarget(
             name: "PipelineTests", dependencies: ["Shared", "TestSupport", systemPackage], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

@@ -1,16 +1,20 @@
-internal import Shared
+package import Shared
 internal import Synchronization
 
 /// What the operating system, the parent or the queue has asked of this worker.
 ///
 /// The first signal asks it to finish the pages that it has begun and leave; a second one to give these back too.
-final class DrainSignal: Sendable {
-    private let signals = StopSignal()
+package final class DrainSignal: Sendable {
+    private let signals: StopSignal?
     private let wasAsked = Atomic<Bool>(false)
 
-    var isDraining: Bool { wasAsked.load(ordering: .relaxed) || signals.count > 0 }
-    var isUrgent: Bool { signals.count > 1 }
+    /// `signals` counts those of the process; nil where it has none that concern the worker.
+    package init(_ signals: StopSignal?) { self.signals = signals }
+
+    package var isDraining: Bool { wasAsked.load(ordering: .relaxed) || count > 0 }
+    package var isUrgent: Bool { count > 1 }
+    private var count: Int { signals?.count ?? 0 }
 
     /// Asks the worker to leave after the pages that it has begun.
-    func drain() { wasAsked.store(true, ordering: .relaxed) }
+    package func drain() { wasAsked.store(true, ordering: .relaxed) }
 }

@@ -1,4 +1,4 @@
-internal import Shared
+package import Shared
 internal import Synchronization
 
 /// Which leases this worker holds, and which the queue has taken away since.
@@ -30,7 +30,7 @@ package final class LeaseHeartbeat: Sendable {
     package func isLost(_ token: Int64) -> Bool { state.withLock { $0.lost.contains(token) } }
 
     /// Tells the queue that this worker lives, and learns what it lost.
-    func beat(queue: PageQueue, identity: WorkerIdentity, drain: DrainSignal) async throws {
+    package func beat(queue: PageQueue, identity: WorkerIdentity, drain: DrainSignal) async throws {
         let held = state.withLock { $0.held }
         let reply = try await queue.heartbeat(worker: workerID, tokens: Array(held))
         if reply.isUnknown {

@@ -76,7 +76,7 @@ struct Worker: AsyncParsableCommand {
     private func work() async throws {
         let settings = try Settings()
         let configuration = try WorkerConfiguration(self, settings: settings)
-        let drain = DrainSignal()
+        let drain = DrainSignal(StopSignal())
 
         let renderer = try PageRenderer.besideThisProgram()
         // Missing fonts give silently blank pages: better no worker than that.

@@ -7,6 +7,7 @@ import TestSupport
 final class Workspace: Sendable {
     let directory: TemporaryDirectory
     let databaseURL: String
+    let database: Database
     let queue: PageQueue
 
     /// The project's own folder.
@@ -18,7 +19,8 @@ final class Workspace: Sendable {
     init() async throws {
         directory = try TemporaryDirectory(prefix: "quire-pipeline")
         databaseURL = try await TestPostgres.shared.makeDatabase()
-        queue = PageQueue(database: Database(connectionString: databaseURL))
+        database = Database(connectionString: databaseURL)
+        queue = PageQueue(database: database)
     }
 
     var out: FilePath { directory.path.appending("out") }
@@ -30,6 +32,7 @@ final class Workspace: Sendable {
             "DATABASE_URL": databaseURL, "QUIRE_CONFIG": nil, "QUIRE_MODEL": Self.nano.string, "QUIRE_ROOTS": nil,
             "QUIRE_DATA": directory.path.appending("data").string, "HOME": directory.path.string,
             "XDG_CACHE_HOME": directory.path.appending("cache").string, "QUIRE_THREADS": nil, "QUIRE_WORKERS": nil,
+            "QUIRE_PRECISION": nil, "QUIRE_MEMORY": nil,
         ]
     }
 
@@ -40,6 +43,30 @@ final class Workspace: Sendable {
             _ = try await RunningProgram.run("mkdir", ["-p", target.removingLastComponent().string])
             _ = try await RunningProgram.run("cp", ["-r", Self.samples.appending(name).string, target.string])
         }
+    }
+
+    /// Copies a PDF of the samples several times, each time with another comment at its end: as many documents.
+    func copySample(_ name: String, times: Int) async throws {
+        let script = """
+            mkdir -p "$2" && for i in $(seq "$3"); do cp "$1" "$2/$i.pdf" && echo "% copy $i" >> "$2/$i.pdf"; done
+            """
+        _ = try await RunningProgram.run(
+            "sh", ["-c", script, "sh", Self.samples.appending(name).string, archive.string, "\(times)"])
+    }
+
+    /// Tokens of the leases that are held now.
+    func heldTokens() async throws -> Set<Int64> {
+        var tokens: Set<Int64> = []
+        for var row in try await database.query("SELECT token FROM quire.job WHERE state = 'leased'") {
+            tokens.insert(try row.int64())
+        }
+        return tokens
+    }
+
+    /// The one number that a statement gives.
+    func number(_ sql: String, _ parameters: [SQLValue] = []) async throws -> Int {
+        var rows = try await database.query(sql, parameters)
+        return rows.isEmpty ? -1 : try rows[0].int()
     }
 
     /// Starts `quire` or another program of the package.
