@@ -1,5 +1,6 @@
 import Glibc
 import Shared
+import SystemPackage
 import TestSupport
 import Testing
 
@@ -17,7 +18,8 @@ extension RunTests {
         let batch = try #require(try await work.status()).id
         let worker = try work.start("quire-worker", "--threads", "1", "--memory", Self.memory, "--precision", "int8")
         let isInTheMiddle = try await work.wait {
-            try await work.heldTokens().count >= 2 && work.number("SELECT count(*) FROM quire.page") > 0
+            guard try await work.heldTokens().count >= 2 else { return false }
+            return try await work.number("SELECT count(*) FROM quire.page") > 0
         }
         #expect(isInTheMiddle, "\(worker.errors)")
         return (work, worker, batch)

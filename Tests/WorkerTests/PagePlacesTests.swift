@@ -5,28 +5,20 @@ import Worker
 @Suite struct PagePlacesTests {
     @Test func `no more pages are in hand than there are places, and each gets its turn`() async {
         let places = PagePlaces(3)
-        let counts = Mutex((now: 0, most: 0, all: 0))
+        let counts = Counts()
         await withTaskGroup(of: Void.self) { group in
             for _ in 0..<200 {
                 await places.take()
-                counts.withLock {
-                    $0.now += 1
-                    $0.most = max($0.most, $0.now)
-                }
+                counts.began()
                 group.addTask {
                     await Task.yield()
-                    counts.withLock {
-                        $0.now -= 1
-                        $0.all += 1
-                    }
+                    counts.ended()
                     places.give()
                 }
             }
         }
-        counts.withLock {
-            #expect($0.most <= 3)
-            #expect($0.all == 200 && $0.now == 0)
-        }
+        #expect(counts.most <= 3)
+        #expect(counts.all == 200 && counts.now == 0)
     }
 
     @Test func `a place that is given back goes to who waits`() async {
@@ -45,19 +37,43 @@ import Worker
     @Test(arguments: [0, 1, 20])
     func `a lease ends after the last page in hand`(pages: Int) async {
         let inHand = PagesInHand(1)
-        let finished = Mutex(0)
+        let counts = Counts()
         await withTaskGroup(of: Void.self) { group in
             for _ in 0..<pages {
                 inHand.begin()
+                counts.began()
                 group.addTask {
                     await Task.yield()
-                    finished.withLock { $0 += 1 }
+                    counts.ended()
                     inHand.end()
                 }
             }
             inHand.end()
             await inHand.waitForNone()
-            #expect(finished.withLock { $0 } == pages)
+            #expect(counts.all == pages)
+        }
+    }
+}
+
+/// How many things are under way, were at most at once, and have ended.
+private final class Counts: Sendable {
+    private let state = Mutex((now: 0, most: 0, all: 0))
+
+    var now: Int { state.withLock { $0.now } }
+    var most: Int { state.withLock { $0.most } }
+    var all: Int { state.withLock { $0.all } }
+
+    func began() {
+        state.withLock {
+            $0.now += 1
+            $0.most = max($0.most, $0.now)
+        }
+    }
+
+    func ended() {
+        state.withLock {
+            $0.now -= 1
+            $0.all += 1
         }
     }
 }

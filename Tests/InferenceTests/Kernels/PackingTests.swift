@@ -17,7 +17,10 @@ import Testing
         ) {
             // One element more than there is room for.
             var panel = Array(repeating: To(exactly: 7) ?? 0, count: depth * 16 + 1)
-            quire_pack_panel(from, fromType, rows, depth, &panel, toType, nil)
+            from.withUnsafeBytes { bytes in
+                guard let base = bytes.baseAddress else { return }
+                quire_pack_panel(base, fromType, rows, depth, &panel, toType, nil)
+            }
             for k in 0..<depth {
                 for r in 0..<16 {
                     let value = r < rows ? wanted(from[r * depth + k]) : 0
