@@ -26,7 +26,7 @@ struct Yardsticks {
     }
 
     /// Bytes a second of reading a gigabyte from its beginning to its end, each thread its own part.
-    private static func bandwidth(threads: Int, byteCount: Int = 1 << 30) -> Double {
+    static func bandwidth(threads: Int, byteCount: Int = 1 << 30) -> Double {
         let flags = MAP_PRIVATE | MAP_ANONYMOUS
         guard let memory = mmap(nil, byteCount, PROT_READ | PROT_WRITE, flags, -1, 0), memory != MAP_FAILED else {
             return 0
