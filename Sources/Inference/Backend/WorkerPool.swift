@@ -4,8 +4,8 @@ private import Synchronization
 
 /// The only place that starts threads: runs a number of independent tasks on at most `threads` of them.
 ///
-/// The threads live as long as the pool. One that has nothing to do looks for work for a fraction of a millisecond, since
-/// the next operation of a forward pass is near and waking a thread takes longer than most, and then sleeps.
+/// The threads live as long as the pool. One that has nothing to do looks for work for some tens of microseconds,
+/// since the next operation of a forward pass is near and waking a thread takes longer than most, and then sleeps.
 ///
 /// `@unchecked Sendable`: `job` is written only while `lock` is held and no helper runs, and read by helpers only between
 /// the start that they saw and their own finish.
@@ -62,8 +62,9 @@ package final class WorkerPool: @unchecked Sendable {
 private final class Shared: @unchecked Sendable {
     private typealias Body = (Int, UnsafeMutablePointer<Float>) -> Void
 
-    /// How often a thread looks for work before it sleeps: about 400 microseconds. Where threads have no processor of
-    /// their own, looking takes it from those that have work.
+    /// How often a thread looks for work before it sleeps: for less than 100 microseconds.
+    ///
+    /// Where threads have no processor of their own, looking takes it from those that have work.
     private let looks: Int
 
     private let threads: Int
