@@ -42,7 +42,7 @@ let package = Package(
         .target(name: "Digest", dependencies: ["CCrypto", systemPackage], swiftSettings: settings),
         .target(
             name: "Migrations", path: "migrations",
-            resources: [.embedInCode("m0001_queue.sql")], swiftSettings: settings),
+            resources: [.embedInCode("m0001_queue.sql"), .embedInCode("m0004_roles.sql")], swiftSettings: settings),
         .target(
             name: "Shared", dependencies: ["CLibPQ", "Digest", "Migrations", systemPackage],
             swiftSettings: settings),
