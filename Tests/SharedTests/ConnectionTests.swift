@@ -125,13 +125,13 @@ import Testing
     @Test func `a worker waits at its start for a server that is not there yet, and says so`() async throws {
         let server = try await OwnServer()
         await server.stop()
-        let told = Mutex<[String]>([])
+        let told = Told()
         let database = Database(
             connectionString: server.connectionString, limits: .brief,
-            start: StartPatience(seconds: 600) { error in told.withLock { $0.append("\(error)") } })
+            start: StartPatience(seconds: 600) { told.add("\($0)") })
         let answer = Task { try await database.query("SELECT 1").count }
-        while told.withLock({ $0.isEmpty }) { try await Task.sleep(for: .milliseconds(5)) }
-        #expect(told.withLock { $0[0] }.contains("cannot be reached"))
+        while told.first == nil { try await Task.sleep(for: .milliseconds(5)) }
+        #expect(told.first?.contains("cannot be reached") == true)
         // A command says so at once.
         await #expect(throws: DatabaseError.self) {
             try await Database(connectionString: server.connectionString).query("SELECT 1")
@@ -193,4 +193,13 @@ import Testing
         }
         await server.stop()
     }
+}
+
+/// What a program was told while it waited.
+private final class Told: Sendable {
+    private let texts = Mutex<[String]>([])
+
+    var first: String? { texts.withLock { $0.first } }
+
+    func add(_ text: String) { texts.withLock { $0.append(text) } }
 }
