@@ -14,6 +14,7 @@ struct ClaimLoop: Sendable {
     let heartbeat: LeaseHeartbeat
     let drain: DrainSignal
     let places: PagePlaces
+    let wakeUp: WakeUp
 
     /// Works until asked to leave, and until what it has begun is settled.
     func run() async {
@@ -30,9 +31,13 @@ struct ClaimLoop: Sendable {
                     places.give()
                     guard !drain.isDraining else { break }
                     await tellOfUnreachableRoots(&told)
-                    // Jitter keeps many idle workers from asking in step.
-                    try? await Task.sleep(for: pause * Double.random(in: 0.5...1.5))
-                    pause = min(pause * 2, .seconds(3))
+                    // Jitter keeps many idle workers from asking in step, also when a submission wakes all of them.
+                    if await wakeUp.wait(upTo: pause * Double.random(in: 0.5...1.5)) {
+                        try? await Task.sleep(for: .milliseconds(Int.random(in: 0...200)))
+                        pause = .milliseconds(200)
+                    } else {
+                        pause = min(pause * 2, .seconds(3))
+                    }
                 }
             }
         }

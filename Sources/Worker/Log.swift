@@ -6,4 +6,9 @@ enum Log {
         let bytes = Array((text + "\n").utf8)
         _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
+
+    /// A line that is written only where `QUIRE_DEBUG` is set.
+    static func debug(_ text: String) {
+        if getenv("QUIRE_DEBUG") != nil { line(text) }
+    }
 }
