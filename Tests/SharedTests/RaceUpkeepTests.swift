@@ -118,9 +118,9 @@ import Testing
         try await race.finish()
     }
 
-    @Test(arguments: Ending.allCases, [true, false])
-    func `who keeps house does not wait for another housekeeper, and status does`(
-        ending: Ending, isStatus: Bool
+    @Test(arguments: Ending.allCases)
+    func `neither another housekeeper nor status waits for who keeps house, and status is exact`(
+        ending: Ending
     ) async throws {
         let race = try await RaceFixture()
         let batch = try await race.batch(pages: 20)
@@ -130,32 +130,34 @@ import Testing
         let outcome = try await race.run(ending) { queue in
             try await queue.maintain()
         } second: { queue -> BatchStatus.Pages? in
-            guard isStatus else {
-                try await queue.maintain()
-                return nil
-            }
+            try await queue.maintain()
             return try await queue.status(batch: batch).first?.pages
         }
-        #expect(outcome.hasWaited == isStatus)
+        #expect(!outcome.hasWaited)
         let counted = try await race.fixture.countedPages(batch)
-        if isStatus { #expect(outcome.second == counted) }
+        #expect(outcome.second == counted)
         #expect(counted.done == 1 && counted.blank == 1)
         try await race.finish()
     }
 
     @Test(arguments: Ending.allCases)
-    func `two questions for the status fold each delta once`(ending: Ending) async throws {
+    func `who has to fold waits for another fold, and each delta is folded once`(ending: Ending) async throws {
         let race = try await RaceFixture()
         let batch = try await race.batch(pages: 20)
         let (lease, worker) = try await race.lease(batch)
+        try await race.fixture.queue.setState(.cancelled, batch: try await race.batch(pages: 4, folder: "b"))
+        try await race.fixture.queue.maintain()
         _ = try await race.fixture.queue.record([Fixture.done(1), Fixture.blank(2)], lease: lease, worker: worker)
-        let ask = { @Sendable (queue: PageQueue) -> BatchStatus.Pages? in
-            try await queue.status(batch: batch).first?.pages
+        let other = try #require(try await race.fixture.queue.status(batch: nil).last?.id)
+        let outcome = try await race.run(ending) { queue in
+            try await queue.maintain()
+        } second: { queue in
+            // Opening a cancelled batch again begins with a fold.
+            try await queue.setState(.open, batch: other)
         }
-        let outcome = try await race.run(ending, first: ask, second: ask)
-        let counted = try await race.fixture.countedPages(batch)
-        #expect(outcome.hasWaited && outcome.second == counted)
-        if ending != .rollsBack { #expect(outcome.first == counted) }
+        #expect(outcome.hasWaited)
+        try await race.expectExactLedger()
+        #expect(try await race.fixture.status(batch).pages.done == 1)
         try await race.finish()
     }
 }
