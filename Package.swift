@@ -63,9 +63,10 @@ let package = Package(
                 systemPackage,
             ],
             swiftSettings: settings),
+        .target(name: "Claiming", dependencies: ["Shared"], swiftSettings: settings),
         .executableTarget(
             name: "Worker",
-            dependencies: ["Digest", "Inference", "Rendering", "Shared", argumentParser, systemPackage],
+            dependencies: ["Claiming", "Digest", "Inference", "Rendering", "Shared", argumentParser, systemPackage],
             swiftSettings: settings),
         .target(
             name: "Parity", dependencies: ["Digest", "Inference", "Rendering", "TextDistance", systemPackage],
@@ -99,7 +100,7 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
-            name: "WorkerTests", dependencies: ["Digest", "Shared", "TestSupport", "Worker", systemPackage],
+            name: "WorkerTests", dependencies: ["Claiming", "Digest", "Shared", "TestSupport", systemPackage],
             swiftSettings: settings),
         .testTarget(
             name: "PipelineTests", dependencies: ["Shared", "TestSupport", systemPackage], swiftSettings: settings),

@@ -5,14 +5,14 @@ extension PageQueue {
     /// Makes waiting jobs ready, takes back what lost workers hold, and brings the counts up to date.
     ///
     /// For any process to call about once a second; where several do, one works and the others return at once.
-    package func maintain() async throws(DatabaseError) {
+    package func maintain(silenceSeconds: Double = silenceSeconds) async throws(DatabaseError) {
         try await database.transaction { connection throws(DatabaseError) in
             guard try TallyFold.tryLock(connection) else { return }
             try connection.query(
                 """
                 UPDATE quire.worker SET ended_at = now()
                 WHERE ended_at IS NULL AND seen_at < now() - $1 * interval '1 second'
-                """, [.double(Self.silenceSeconds)])
+                """, [.double(silenceSeconds)])
             try Self.rescue(
                 connection,
                 where: """
