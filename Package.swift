@@ -42,7 +42,7 @@ let package = Package(
         .target(name: "Digest", dependencies: ["CCrypto", systemPackage], swiftSettings: settings),
         .target(
             name: "Migrations", path: "migrations",
-            resources: [.embedInCode("m0001_queue.sql")], swiftSettings: settings),
+            resources: [.embedInCode("m0001_queue.sql"), .embedInCode("m0002_functions.sql")], swiftSettings: settings),
         .target(
             name: "Shared", dependencies: ["CLibPQ", "Digest", "Migrations", systemPackage],
             swiftSettings: settings),
@@ -73,7 +73,9 @@ let package = Package(
             swiftSettings: settings),
         .executableTarget(
             name: "Bench",
-            dependencies: ["COpenBLAS", "Inference", "Parity", "TextDistance", argumentParser, systemPackage],
+            dependencies: [
+                "COpenBLAS", "Inference", "Parity", "Shared", "TextDistance", argumentParser, systemPackage,
+            ],
             swiftSettings: settings),
 
         .target(

@@ -11,5 +11,6 @@ package struct Migration: Sendable {
 
 /// All steps, oldest first; a step that has landed is never changed.
 package let allMigrations: [Migration] = [
-    Migration(name: "0001_queue", sql: String(decoding: PackageResources.m0001_queue_sql, as: UTF8.self))
+    Migration(name: "0001_queue", sql: String(decoding: PackageResources.m0001_queue_sql, as: UTF8.self)),
+    Migration(name: "0002_functions", sql: String(decoding: PackageResources.m0002_functions_sql, as: UTF8.self)),
 ]

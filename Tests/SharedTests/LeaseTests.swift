@@ -191,24 +191,6 @@ import Testing
         #expect(here?.pages == 1...3)
     }
 
-    @Test func `a claim reads the index of ready jobs, whatever the size of the queue`() async throws {
-        let fixture = try await Fixture()
-        let batch = try await fixture.openBatch()
-        _ = try await fixture.queue.add(
-            (0..<5000).map { Fixture.document(FilePath("archive/\($0)"), content: "\($0)", pages: 1) }, to: batch)
-        let worker = try await fixture.worker()
-        try await fixture.database.query("ANALYZE quire.job")
-        let rows = try await fixture.database.query(
-            "EXPLAIN " + PageQueue.claimSQL,
-            [.int(worker), .text(Fixture.model), .int(1), .double(60), .null])
-        var plan = ""
-        for var row in rows { plan += try row.text() + "\n" }
-        #expect(plan.contains("using job_ready on job"), "\(plan)")
-        #expect(plan.contains("LockRows"), "\(plan)")
-        #expect(!plan.contains("Seq Scan on job"), "\(plan)")
-        #expect(!plan.contains("Sort Key: j"), "\(plan)")
-    }
-
     @Test func `results keep everything that was handed over`() async throws {
         let (fixture, _, worker) = try await prepared(pages: 3)
         let lease = try #require(try await fixture.claim(worker))

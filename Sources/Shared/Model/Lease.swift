@@ -22,11 +22,14 @@ package struct Lease: Sendable {
     package var attempt: Int
     /// The batch's pipeline, with a retry's override applied.
     package var pipeline: Pipeline
+    /// The batch's: at which attempt a page fails for good, and how long it waits for the second one.
+    package var maxAttempts: Int
+    package var retrySeconds: Double
 
     package init(
         batchID: Int64, jobID: Int64, token: Int64, documentID: Int64, sha256: SHA256Digest, format: DocumentFormat,
         file: SourceLocation, stamp: FileStamp, pages: ClosedRange<Int>, recordedElsewhere: Set<Int>, attempt: Int,
-        pipeline: Pipeline
+        pipeline: Pipeline, maxAttempts: Int, retrySeconds: Double
     ) {
         self.batchID = batchID
         self.jobID = jobID
@@ -40,6 +43,8 @@ package struct Lease: Sendable {
         self.recordedElsewhere = recordedElsewhere
         self.attempt = attempt
         self.pipeline = pipeline
+        self.maxAttempts = maxAttempts
+        self.retrySeconds = retrySeconds
     }
 }
 

@@ -2,7 +2,8 @@
 enum JobSQL {
     /// Sets a job free of its lease; part of an UPDATE of `quire.job`.
     static let noLease = """
-        token = NULL, worker_id = NULL, started_at = NULL, lease_seconds = NULL, lease_first = NULL, lease_error = NULL
+        token = NULL, worker_id = NULL, started_at = NULL, lease_seconds = NULL, lease_first = NULL, lease_error = NULL,
+          claim_key = NULL
         """
 
     /// Columns of `quire.attempt` that `attemptValues` fills.

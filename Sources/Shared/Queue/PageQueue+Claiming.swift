@@ -1,3 +1,4 @@
+private import Synchronization
 private import SystemPackage
 
 extension PageQueue {
@@ -18,22 +19,23 @@ extension PageQueue {
 
     /// Tells that the worker lives, and learns which of its leases are gone; due every ten seconds.
     package func heartbeat(worker: Int64, tokens: [Int64]) async throws(DatabaseError) -> HeartbeatReply {
-        let seen = try await database.query(
-            "UPDATE quire.worker SET seen_at = now() WHERE id = $1 AND ended_at IS NULL RETURNING should_drain",
-            [.int(worker)])
-        guard var row = seen.first else {
-            return HeartbeatReply(lostTokens: Set(tokens), shouldDrain: false, isUnknown: true)
-        }
-        let shouldDrain = try row.bool()
-        guard !tokens.isEmpty else { return HeartbeatReply(lostTokens: [], shouldDrain: shouldDrain, isUnknown: false) }
         let rows = try await database.query(
             """
-            SELECT t.token FROM unnest($2::bigint[]) t(token) WHERE NOT EXISTS (
-              SELECT FROM quire.job j WHERE j.worker_id = $1 AND j.state = 'leased' AND j.token = t.token)
+            WITH seen AS (
+              UPDATE quire.worker SET seen_at = now() WHERE id = $1 AND ended_at IS NULL RETURNING should_drain)
+            SELECT s.should_drain, l.token FROM seen s LEFT JOIN (
+              SELECT t.token FROM unnest($2::bigint[]) t(token) WHERE NOT EXISTS (
+                SELECT FROM quire.job j WHERE j.worker_id = $1 AND j.state = 'leased' AND j.token = t.token)) l ON true
             """, [.int(worker), .ints(tokens)])
-        var lost: Set<Int64> = []
-        for var row in rows { lost.insert(try row.int64()) }
-        return HeartbeatReply(lostTokens: lost, shouldDrain: shouldDrain, isUnknown: false)
+        guard !rows.isEmpty else {
+            return HeartbeatReply(lostTokens: Set(tokens), shouldDrain: false, isUnknown: true)
+        }
+        var reply = HeartbeatReply(lostTokens: [], shouldDrain: false, isUnknown: false)
+        for var row in rows {
+            reply.shouldDrain = try row.bool()
+            if let token = try row.optionalInt64() { reply.lostTokens.insert(token) }
+        }
+        return reply
     }
 
     /// Gives back what the worker still holds, without counting an attempt, and forgets it.
@@ -61,18 +63,18 @@ extension PageQueue {
     package func claim(
         worker: Int64, modelDigest: String, roots: [String]? = nil, leaseSeconds: Double
     ) async throws(DatabaseError) -> Lease? {
-        // The token is drawn first: should the answer to the claim be lost, it finds the job again.
-        var tokens = try await database.query("SELECT nextval('quire.lease_token')")
-        guard !tokens.isEmpty else { throw .unexpectedAnswer(reason: "no lease token.") }
-        let token = try tokens[0].int64()
+        // Should the answer to the claim be lost, its key finds the job again.
+        let key = Int64.random(in: 1...Int64.max)
+        let attempts = Attempts()
         return try await database.run { connection throws(DatabaseError) in
-            try connection.query(
-                Self.claimSQL,
+            let rows = try connection.query(
+                "SELECT * FROM quire.claim($1, $2, $3, $4, $5, $6)",
                 [
-                    .int(worker), .text(modelDigest), .int(token), .double(leaseSeconds),
-                    roots.map { .texts($0) } ?? .null,
+                    .int(worker), .text(modelDigest), roots.map { .texts($0) } ?? .null, .double(leaseSeconds),
+                    .int(key), .bool(attempts.isRepeated()),
                 ])
-            return try Self.lease(token: token, worker: worker, connection)
+            guard let row = rows.first else { return nil }
+            return try Self.lease(row)
         }
     }
 
@@ -88,45 +90,11 @@ extension PageQueue {
         return roots
     }
 
-    /// $1 worker, $2 model digest, $3 token, $4 lease seconds, $5 roots or NULL.
-    package static let claimSQL = """
-        WITH batches AS MATERIALIZED (
-          SELECT b.id FROM quire.batch b JOIN quire.pipeline p ON p.id = b.pipeline_id
-          WHERE b.state = 'open' AND b.has_jobs AND p.model_digest = $2
-            AND ($5::text[] IS NULL OR b.source_root = ANY ($5::text[]))
-            AND EXISTS (SELECT FROM quire.worker w WHERE w.id = $1 AND w.ended_at IS NULL AND NOT w.should_drain)
-            AND NOT EXISTS (
-              SELECT FROM quire.job j WHERE j.worker_id = $1 AND j.state = 'leased' AND j.token = $3)
-          ORDER BY b.priority DESC, -ln(1 - random()) / b.weight),
-        chosen AS MATERIALIZED (
-          SELECT b.id AS batch_id, j.id FROM batches b CROSS JOIN LATERAL (
-            SELECT j.id FROM quire.job j WHERE j.batch_id = b.id AND j.state = 'ready'
-            ORDER BY j.id LIMIT 1 FOR UPDATE SKIP LOCKED) j
-          LIMIT 1)
-        UPDATE quire.job j SET state = 'leased', token = $3, worker_id = $1, attempt = j.attempt + 1,
-          started_at = now(), lease_seconds = $4, lease_first = j.first_page, lease_error = NULL,
-          due = now() + $4 * interval '1 second'
-        FROM chosen c WHERE j.batch_id = c.batch_id AND j.id = c.id
-        """
-
-    private static func lease(
-        token: Int64, worker: Int64, _ connection: Connection
-    ) throws(DatabaseError) -> Lease? {
-        let rows = try connection.query(
-            """
-            SELECT j.batch_id, j.id, j.document_id, d.sha256, d.format, f.root, f.path, f.size, f.modified_ns,
-              j.first_page, j.n_pages, j.attempt, p.model_digest, coalesce(j.override_mode, p.mode),
-              coalesce(j.override_prompt, p.prompt), p.max_new_tokens, p.pdf_dpi, p.engine_version
-            FROM quire.job j
-            JOIN quire.document d ON d.id = j.document_id
-            JOIN quire.pipeline p ON p.id = d.pipeline_id
-            CROSS JOIN LATERAL (
-              SELECT * FROM quire.batch_file f WHERE f.batch_id = j.batch_id AND f.document_id = j.document_id
-              ORDER BY f.id LIMIT 1) f
-            WHERE j.worker_id = $1 AND j.state = 'leased' AND j.token = $2
-            """, [.int(worker), .int(token)])
-        guard var row = rows.first else { return nil }
-        let (batch, job, document) = (try row.int64(), try row.int64(), try row.int64())
+    /// A row of `quire.claim`.
+    private static func lease(_ row: Row) throws(DatabaseError) -> Lease {
+        var row = row
+        let (batch, job, token) = (try row.int64(), try row.int64(), try row.int64())
+        let document = try row.int64()
         let (sha256, format) = (try row.digest(), try row.label(DocumentFormat.self))
         let file = try row.location()
         let stamp = FileStamp(size: try row.int64(), modifiedNanoseconds: try row.int64())
@@ -134,14 +102,13 @@ extension PageQueue {
         let last = first + (try row.int()) - 1
         let attempt = try row.int()
         let pipeline = try row.pipeline()
-        let recordedRows = try connection.query(
-            "SELECT page_no FROM quire.page WHERE document_id = $1 AND page_no BETWEEN $2 AND $3",
-            [.int(document), .int(first), .int(last)])
-        var recorded: Set<Int> = []
-        for var row in recordedRows { recorded.insert(try row.int()) }
+        let (maxAttempts, retrySeconds) = (try row.int(), try row.double())
+        let recorded = try row.int()
         return Lease(
             batchID: batch, jobID: job, token: token, documentID: document, sha256: sha256, format: format, file: file,
-            stamp: stamp, pages: first...last, recordedElsewhere: recorded, attempt: attempt, pipeline: pipeline)
+            stamp: stamp, pages: first...last,
+            recordedElsewhere: Set((first...last).filter { recorded & (1 << ($0 - first)) != 0 }), attempt: attempt,
+            pipeline: pipeline, maxAttempts: maxAttempts, retrySeconds: retrySeconds)
     }
 
     private static func giveBack(
@@ -158,4 +125,12 @@ extension PageQueue {
             FROM held h WHERE j.batch_id = h.batch_id AND j.id = h.id
             """, parameters)
     }
+}
+
+/// Tells the first run of work that may be repeated from the others.
+private final class Attempts: Sendable {
+    private let hasBegun = Atomic<Bool>(false)
+
+    /// False at the first call.
+    func isRepeated() -> Bool { hasBegun.exchange(true, ordering: .relaxed) }
 }

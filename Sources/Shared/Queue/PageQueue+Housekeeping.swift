@@ -6,26 +6,17 @@ extension PageQueue {
     ///
     /// For any process to call about once a second; where several do, one works and the others return at once.
     package func maintain(silenceSeconds: Double = silenceSeconds) async throws(DatabaseError) {
+        var rows = try await database.query(
+            "SELECT quire.keep_house($1, $2)", [.int(AdvisoryLock.housekeeping), .double(silenceSeconds)])
+        guard !rows.isEmpty, try rows[0].optionalBool() == true else { return }
+        // In a transaction of its own, as status and submissions wait for the turn at the counts.
         try await database.transaction { connection throws(DatabaseError) in
-            guard try TallyFold.tryLock(connection) else { return }
-            try connection.query(
-                """
-                UPDATE quire.worker SET ended_at = now()
-                WHERE ended_at IS NULL AND seen_at < now() - $1 * interval '1 second'
-                """, [.double(silenceSeconds)])
             try Self.rescue(
                 connection,
                 where: """
                     (j.due < now() OR NOT EXISTS (
                       SELECT FROM quire.worker w WHERE w.id = j.worker_id AND w.ended_at IS NULL))
                     """, [])
-            try Self.promote(connection)
-        }
-        try await database.transaction { connection throws(DatabaseError) in
-            guard try TallyFold.tryLock(connection) else { return }
-            try TallyFold.fold(connection)
-            try Self.closeEmptyBatches(connection)
-            try connection.query("DELETE FROM quire.throughput WHERE bucket < now() - interval '1 hour'")
         }
     }
 
@@ -155,34 +146,5 @@ extension PageQueue {
               (state = 'quarantined')::int, 1
             FROM quire.page WHERE document_id = $2 AND page_no = $3
             """, [key[0], .int(try row.int64()), .int(try row.int64())])
-    }
-
-    private static func promote(_ connection: Connection) throws(DatabaseError) {
-        try connection.query(
-            """
-            WITH due AS MATERIALIZED (
-              SELECT batch_id, id FROM quire.job WHERE state = 'waiting' AND due <= now()
-              ORDER BY due LIMIT 1000 FOR UPDATE SKIP LOCKED)
-            UPDATE quire.job j SET state = 'ready', due = NULL, id = nextval('quire.job_id')
-            FROM due WHERE j.batch_id = due.batch_id AND j.id = due.id
-            """)
-    }
-
-    private static func closeEmptyBatches(_ connection: Connection) throws(DatabaseError) {
-        // Jobs come to a batch without any only under a lock on its row, and the second statement sees them.
-        let rows = try connection.query(
-            """
-            SELECT id FROM quire.batch b WHERE has_jobs
-              AND NOT EXISTS (SELECT FROM quire.job j WHERE j.batch_id = b.id)
-            FOR NO KEY UPDATE SKIP LOCKED
-            """)
-        var ids: [Int64] = []
-        for var row in rows { ids.append(try row.int64()) }
-        guard !ids.isEmpty else { return }
-        try connection.query(
-            """
-            UPDATE quire.batch b SET has_jobs = false WHERE id = ANY ($1::bigint[])
-              AND NOT EXISTS (SELECT FROM quire.job j WHERE j.batch_id = b.id)
-            """, [.ints(ids)])
     }
 }

@@ -3,39 +3,32 @@ private import SystemPackage
 extension PageQueue {
     /// The progress of one batch, or of all, oldest first; exact as of now.
     package func status(batch: Int64?) async throws(DatabaseError) -> [BatchStatus] {
-        try await database.transaction { connection throws(DatabaseError) in
-            try TallyFold.lock(connection)
-            try TallyFold.fold(connection)
+        let rows = try await database.query(
+            """
+            SELECT b.id, b.name, b.state, b.priority, p.model_digest, p.mode, p.prompt, p.max_new_tokens, p.pdf_dpi,
+              p.engine_version, t.documents, t.complete, t.with_failures, t.unreadable, t.ignored, t.pages, t.done,
+              t.blank, t.failed, t.quarantined, t.leased, t.per_minute, t.is_current, t.deltas
+            FROM quire.progress($1) t
+            JOIN quire.batch b ON b.id = t.batch_id
+            JOIN quire.pipeline p ON p.id = b.pipeline_id
+            ORDER BY b.id
+            """, [batch.map { .int($0) } ?? .null])
+        var statuses: [BatchStatus] = []
+        var deltas = 0
+        for var row in rows {
+            statuses.append(try Self.status(&row))
+            deltas += try row.int()
         }
-        return try await database.run { connection throws(DatabaseError) in
-            let rows = try connection.query(
-                """
-                SELECT b.id, b.name, b.state, b.priority, p.model_digest, p.mode, p.prompt, p.max_new_tokens, p.pdf_dpi,
-                  p.engine_version, t.documents, t.complete, t.with_failures, t.unreadable, t.ignored, t.pages, t.done,
-                  t.blank, t.failed, t.quarantined, coalesce(l.pages, 0)::bigint, r.per_minute, r.is_current
-                FROM quire.batch b
-                JOIN quire.pipeline p ON p.id = b.pipeline_id
-                JOIN quire.tally t ON t.batch_id = b.id
-                LEFT JOIN (
-                  SELECT batch_id, sum(n_pages) AS pages FROM quire.job WHERE state = 'leased' GROUP BY batch_id
-                ) l ON l.batch_id = b.id
-                LEFT JOIN LATERAL (
-                  -- The five minutes up to the last work, or what there was of them.
-                  SELECT max(x.last) > now() - interval '5 minutes' AS is_current, (60 * sum(x.n) / greatest(10,
-                    extract(epoch FROM least(now(), max(x.last) + interval '10 seconds') - min(x.bucket))))::float8
-                    AS per_minute
-                  FROM (SELECT bucket, n, max(bucket) OVER () AS last FROM quire.throughput
-                    WHERE batch_id = b.id) x
-                  WHERE x.bucket > x.last - interval '5 minutes'
-                ) r ON true
-                WHERE $1::bigint IS NULL OR b.id = $1
-                ORDER BY b.id
-                """, [batch.map { .int($0) } ?? .null])
-            var statuses: [BatchStatus] = []
-            for row in rows { statuses.append(try Self.status(row)) }
-            return statuses
+        // Where nobody keeps house, as before the first worker starts, the next call would read them all again. Readers
+        // may not fold, and need not.
+        if deltas > Self.foldingThreshold {
+            _ = try? await database.query("SELECT quire.try_fold($1)", [.int(AdvisoryLock.housekeeping)])
         }
+        return statuses
     }
+
+    /// How many unfolded changes status reads without doing something about them: many seconds of work.
+    private static let foldingThreshold = 5000
 
     /// All workers that have not ended.
     package func workers() async throws(DatabaseError) -> [WorkerStatus] {
@@ -88,8 +81,7 @@ extension PageQueue {
         return problems
     }
 
-    private static func status(_ row: Row) throws(DatabaseError) -> BatchStatus {
-        var row = row
+    private static func status(_ row: inout Row) throws(DatabaseError) -> BatchStatus {
         let (id, name, state) = (try row.int64(), try row.text(), try row.label(BatchState.self))
         let priority = try row.int()
         let pipeline = try row.pipeline()

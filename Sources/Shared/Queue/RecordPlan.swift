@@ -9,33 +9,24 @@ struct RecordPlan: Sendable {
     /// Results to store.
     var stored: [PageOutcome] = []
     var postponed: [Postponed] = []
-    /// All pages handed over but the postponed ones.
-    var settled: [Int] = []
     /// The reason of the last failure, if there was one.
     var lastError: String?
-    /// The worker still holds these.
-    var remaining: ClosedRange<Int>?
 
-    /// `pages` is what the job still covers and `handed` its beginning; `jitter` draws a factor from 0.5 to 1.5.
+    /// `jitter` draws a factor from 0.5 to 1.5.
     init(
-        outcomes: [PageOutcome], handed: ClosedRange<Int>, pages: ClosedRange<Int>, attempt: Int, maxAttempts: Int,
-        retrySeconds: Double, jitter: () -> Double
+        outcomes: [PageOutcome], attempt: Int, maxAttempts: Int, retrySeconds: Double, jitter: () -> Double
     ) {
-        var handedPages = Set(handed)
         for outcome in outcomes {
             if case .failed(let reason, let isPermanent) = outcome.result {
                 lastError = "Page \(outcome.page): \(reason)"
                 if !isPermanent, attempt < maxAttempts {
                     let seconds = Self.delay(attempt: attempt, retrySeconds: retrySeconds) * jitter()
                     postponed.append(Postponed(page: outcome.page, seconds: seconds))
-                    handedPages.remove(outcome.page)
                     continue
                 }
             }
             stored.append(outcome)
         }
-        settled = handedPages.sorted()
-        remaining = handed.upperBound < pages.upperBound ? handed.upperBound + 1...pages.upperBound : nil
     }
 
     /// Seconds to wait after the `attempt`-th failure, before jitter.
