@@ -42,7 +42,9 @@ let package = Package(
         .target(name: "Digest", dependencies: ["CCrypto", systemPackage], swiftSettings: settings),
         .target(
             name: "Migrations", path: "migrations",
-            resources: [.embedInCode("m0001_queue.sql"), .embedInCode("m0002_functions.sql")], swiftSettings: settings),
+            resources: [
+                .embedInCode("m0001_queue.sql"), .embedInCode("m0002_functions.sql"), .embedInCode("m0003_roles.sql"),
+            ], swiftSettings: settings),
         .target(
             name: "Shared", dependencies: ["CLibPQ", "Digest", "Migrations", systemPackage],
             swiftSettings: settings),

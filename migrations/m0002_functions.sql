@@ -33,10 +33,8 @@ DECLARE
   v_batch bigint;
   v_job bigint;
 BEGIN
-  -- The claim need not be on disk when it is answered. Whatever is recorded under its token is written after it in the
-  -- log and waits for the disk itself, so a claim that a crash undoes has nothing recorded: its range is ready again,
-  -- and whoever still works on it is refused, by the worker's number even where the token is given out once more.
-  PERFORM set_config('synchronous_commit', 'off', true);
+  -- Its commit waits for the disk, as it does for what is recorded: a crash that undid claims would waste the work on
+  -- all ranges in hand, and could give a token out twice.
   IF p_is_repeated THEN
     SELECT j.batch_id, j.id INTO v_batch, v_job
     FROM quire.job j WHERE j.worker_id = p_worker AND j.state = 'leased' AND j.claim_key = p_key LIMIT 1;

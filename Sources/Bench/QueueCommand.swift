@@ -93,7 +93,10 @@ struct QueueCommand: AsyncParsableCommand {
             throw QueueProblem(reason: "The queue ran empty before the measurement ended: queue more pages.")
         }
         try log.add("\(name): claimed and recorded", rate, "pages/s", goal: .atLeast(5000))
-        print("Windows of about \(QueueLoad.windowSeconds) s: \(run.rates.map { SpeedReport.fixed($0, 0) }) pages/s.")
+        let windows = run.rates.map { SpeedReport.fixed($0, 0) }.joined(separator: " ")
+        print("Windows of about \(QueueLoad.windowSeconds) s: \(windows) pages/s.")
+        let times = run.statusAtWork.map { SpeedReport.fixed($0 * 1e3, 0) }.joined(separator: " ")
+        print("Status at work, each call: \(times) ms.")
         try log.add("\(name): log a page", Double(run.growth.wal) / Double(run.pages), "B")
         try log.add("\(name): tables a recorded page", Double(run.growth.results) / Double(run.pages), "B")
         for (moment, times) in [("at work", run.statusAtWork), ("after work", run.statusAfter)] {

@@ -14,10 +14,11 @@ package struct ClaimLoop<Reader: LeaseReader>: Sendable {
     private let heartbeat: LeaseHeartbeat
     private let drain: DrainSignal
     private let places: PagePlaces
+    private let wakeUp: WakeUp
 
     package init(
         queue: PageQueue, identity: WorkerIdentity, roots: [String], leaseSeconds: Double, reader: Reader,
-        heartbeat: LeaseHeartbeat, drain: DrainSignal, places: PagePlaces
+        heartbeat: LeaseHeartbeat, drain: DrainSignal, places: PagePlaces, wakeUp: WakeUp
     ) {
         self.queue = queue
         self.identity = identity
@@ -27,6 +28,7 @@ package struct ClaimLoop<Reader: LeaseReader>: Sendable {
         self.heartbeat = heartbeat
         self.drain = drain
         self.places = places
+        self.wakeUp = wakeUp
     }
 
     /// Works until asked to leave, and until what it has begun is settled.
@@ -44,9 +46,13 @@ package struct ClaimLoop<Reader: LeaseReader>: Sendable {
                     places.give()
                     guard !drain.isDraining else { break }
                     await tellOfUnreachableRoots(&told)
-                    // Jitter keeps many idle workers from asking in step.
-                    try? await Task.sleep(for: pause * Double.random(in: 0.5...1.5))
-                    pause = min(pause * 2, .seconds(3))
+                    // Jitter keeps many idle workers from asking in step, also when a submission wakes all of them.
+                    if await wakeUp.wait(upTo: pause * Double.random(in: 0.5...1.5)) {
+                        try? await Task.sleep(for: .milliseconds(Int.random(in: 0...200)))
+                        pause = .milliseconds(200)
+                    } else {
+                        pause = min(pause * 2, .seconds(3))
+                    }
                 }
             }
         }
