@@ -22,6 +22,8 @@ let package = Package(
         .executable(name: "quire-worker", targets: ["Worker"]),
         .executable(name: "quire-render", targets: ["Renderer"]),
         .executable(name: "quire-bench", targets: ["Bench"]),
+        .executable(name: "quire-fake-worker", targets: ["FakeWorker"]),
+        .executable(name: "quire-soak", targets: ["Soak"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -106,6 +108,18 @@ let package = Package(
         .testTarget(
             name: "WorkerTests", dependencies: ["Claiming", "Digest", "Shared", "TestSupport", systemPackage],
             swiftSettings: settings),
+        .executableTarget(
+            name: "FakeWorker", dependencies: ["Claiming", "Shared", argumentParser, systemPackage],
+            path: "Tests/FakeWorker",
+            swiftSettings: settings),
+        .target(
+            name: "Chaos", dependencies: ["Digest", "Shared", "TestSupport", systemPackage], path: "Tests/Chaos",
+            swiftSettings: settings),
+        .executableTarget(
+            name: "Soak", dependencies: ["Chaos", "TestSupport", argumentParser, systemPackage], path: "Tests/Soak",
+            swiftSettings: settings),
+        .testTarget(
+            name: "ChaosTests", dependencies: ["Chaos", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "PipelineTests", dependencies: ["Shared", "TestSupport", systemPackage], swiftSettings: settings),
     ],
