@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Claiming
 internal import Glibc
 internal import Inference
 internal import Rendering
@@ -102,8 +103,10 @@ struct Worker: AsyncParsableCommand {
 
         let wakeUp = WakeUp()
         let loop = ClaimLoop(
-            queue: queue, identity: identity, configuration: configuration,
-            pipeline: PagePipeline(renderer: renderer, engine: engine),
+            queue: queue, identity: identity, roots: Array(configuration.roots.keys),
+            leaseSeconds: configuration.leaseSeconds,
+            reader: ArchiveReader(
+                pipeline: PagePipeline(renderer: renderer, engine: engine), roots: configuration.roots),
             heartbeat: heartbeat, drain: drain, places: PagePlaces(engine.capacity), wakeUp: wakeUp)
         let listener = session.makeListener()
         let keeper = Housekeeper(

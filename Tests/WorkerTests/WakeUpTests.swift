@@ -1,5 +1,5 @@
 import Testing
-import Worker
+import Claiming
 
 @Suite struct WakeUpTests {
     @Test func `a wait ends by itself, or when it is rung for`() async {
