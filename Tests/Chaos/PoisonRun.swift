@@ -24,14 +24,19 @@ package enum PoisonRun {
     }
 
     /// `database` is a connection string; workers that end are reported dead at once, as `quire run` does on its host.
-    package static func run(database text: String, pages: Int = 64, poison: Int = 23) async throws -> Report {
+    ///
+    /// `places` is how many pages a worker has in hand. What is in hand beside the poison is lost with it: a neighbour
+    /// that happens to be there each time may be quarantined too.
+    package static func run(
+        database text: String, places: Int = 1, pages: Int = 64, poison: Int = 23
+    ) async throws -> Report {
         let database = Database(connectionString: text)
         let queue = PageQueue(database: database)
         let batch = try await SoakBatch.load([pages, 5], into: database)
         let fleet = try WorkerFleet([.direct, .direct]) { _ in
             [
                 RunningProgram.product("quire-fake-worker").string, "--database", text, "--model", SoakBatch.model,
-                "--page-ms", "2", "--crash-on", "\(SoakBatch.path(0)):\(poison)",
+                "--page-ms", "10", "--places", "\(places)", "--crash-on", "\(SoakBatch.path(0)):\(poison)",
             ]
         }
         let deadline = ContinuousClock.now + .seconds(100)
