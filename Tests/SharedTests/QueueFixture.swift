@@ -99,7 +99,7 @@ struct QueueFixture {
     func countedPages(_ batch: Int64) async throws -> BatchStatus.Pages {
         var rows = try await database.query(
             """
-            SELECT (SELECT sum(page_count) FROM quire.batch_document WHERE batch_id = $1)::bigint,
+            SELECT (SELECT coalesce(sum(page_count), 0) FROM quire.batch_document WHERE batch_id = $1)::bigint,
               count(*) FILTER (WHERE p.state = 'done'), count(*) FILTER (WHERE p.state = 'blank'),
               count(*) FILTER (WHERE p.state = 'failed'), count(*) FILTER (WHERE p.state = 'quarantined'),
               (SELECT coalesce(sum(n_pages), 0)::bigint FROM quire.job WHERE batch_id = $1),

@@ -28,6 +28,8 @@ package actor TestPostgres {
             let directory = try TemporaryDirectory(prefix: "quire-postgres", isWatched: true)
             var options = EmbeddedPostgres.Options()
             options.isDurable = false
+            // Many tests at once, each with connections of its own.
+            options.connections = 1000
             let cluster = try await EmbeddedPostgres.acquire(directory: directory.path, options: options)
             let admin = Database(connectionString: cluster.connectionString)
             try await admin.query("CREATE DATABASE quire_template")

@@ -13,6 +13,8 @@ package final class EmbeddedPostgres: Sendable {
     package struct Options: Sendable {
         /// False only in tests: a crash of the machine may then lose data.
         package var isDurable = true
+        /// How many connections the server takes.
+        package var connections = 200
 
         package init() {}
     }
@@ -55,7 +57,7 @@ package final class EmbeddedPostgres: Sendable {
             guard users.lock(.shared, seconds: 1) else {
                 throw .embeddedServer(reason: "\(directory.displayText)/users.lock is held by another program.")
             }
-            let cluster = try PrivateCluster(home: directory.appending("cluster"), isDurable: options.isDurable)
+            let cluster = try PrivateCluster(home: directory.appending("cluster"), options: options)
             let server = try cluster.start()
             try makeDatabase(server)
             return EmbeddedPostgres(cluster: cluster, directory: directory, users: users, server: server)

@@ -12,7 +12,7 @@ struct PrivateCluster: Sendable {
     let home: FilePath
     /// As whom the server runs.
     let owner: (id: uid_t, group: gid_t, name: String)
-    let isDurable: Bool
+    let options: EmbeddedPostgres.Options
 
     private static let startSeconds = 600
 
@@ -20,9 +20,9 @@ struct PrivateCluster: Sendable {
     private var log: FilePath { home.appending("postgres.log") }
 
     /// Makes `home` if need be, and finds out to whom it belongs.
-    init(home: FilePath, isDurable: Bool) throws(DatabaseError) {
+    init(home: FilePath, options: EmbeddedPostgres.Options) throws(DatabaseError) {
         self.home = home
-        self.isDurable = isDurable
+        self.options = options
         var status = stat()
         let exists = home.withPlatformString { lstat($0, &status) } == 0
         let isRoot = geteuid() == 0
@@ -148,7 +148,7 @@ struct PrivateCluster: Sendable {
             [
                 "-D", name, "-U", "quire", "--auth-local=peer", "--auth-host=reject", "-E", "UTF8", "--no-locale",
                 "--data-checksums",
-            ] + (isDurable ? [] : ["--no-sync"]))
+            ] + (options.isDurable ? [] : ["--no-sync"]))
         guard outcome.status == 0 else {
             throw .embeddedServer(
                 reason: "A database cannot be made in \(home.displayText): \(Self.lastLine(outcome.output))")
@@ -170,12 +170,12 @@ struct PrivateCluster: Sendable {
             unix_socket_directories = '\(socket)'
             unix_socket_permissions = 0700
             port = 5432
-            max_connections = 200
+            max_connections = \(options.connections)
             jit = off
             log_checkpoints = off
 
             """
-        if !isDurable { settings += "fsync = off\nfull_page_writes = off\n" }
+        if !options.isDurable { settings += "fsync = off\nfull_page_writes = off\n" }
         let path = data.appending("quire.conf")
         try write(settings, to: path)
         if geteuid() == 0 { _ = path.withPlatformString { chown($0, owner.id, owner.group) } }
