@@ -64,6 +64,12 @@ accuracy: build ## Compare bf16 and int8 with f32: scores, tokens, text
 	@mkdir -p $(OUT)/bench
 	@$(BIN)/quire-bench accuracy --json $(OUT)/bench/accuracy.jsonl --prompt "$$(printf '<image>\nFree OCR.')"
 
+# Needs root for the second host (a network namespace); without it that part is left out, and it says so.
+.PHONY: soak
+soak: build ## Kill and cut off workers and database while 20,000 pages are done (3 minutes)
+	@mkdir -p $(OUT)/bench
+	@$(BIN)/quire-soak --json $(OUT)/bench/queue.jsonl
+
 .PHONY: clean
 clean: ## Remove what was built; results in out/ and the embedded database stay
 	@rm -rf .build

@@ -22,6 +22,8 @@ let package = Package(
         .executable(name: "quire-worker", targets: ["Worker"]),
         .executable(name: "quire-render", targets: ["Renderer"]),
         .executable(name: "quire-bench", targets: ["Bench"]),
+        .executable(name: "quire-fake-worker", targets: ["FakeWorker"]),
+        .executable(name: "quire-soak", targets: ["Soak"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -42,7 +44,9 @@ let package = Package(
         .target(name: "Digest", dependencies: ["CCrypto", systemPackage], swiftSettings: settings),
         .target(
             name: "Migrations", path: "migrations",
-            resources: [.embedInCode("m0001_queue.sql"), .embedInCode("m0002_functions.sql")], swiftSettings: settings),
+            resources: [
+                .embedInCode("m0001_queue.sql"), .embedInCode("m0002_functions.sql"), .embedInCode("m0003_roles.sql"),
+            ], swiftSettings: settings),
         .target(
             name: "Shared", dependencies: ["CLibPQ", "Digest", "Migrations", systemPackage],
             swiftSettings: settings),
@@ -63,9 +67,10 @@ let package = Package(
                 systemPackage,
             ],
             swiftSettings: settings),
+        .target(name: "Claiming", dependencies: ["Shared"], swiftSettings: settings),
         .executableTarget(
             name: "Worker",
-            dependencies: ["Digest", "Inference", "Rendering", "Shared", argumentParser, systemPackage],
+            dependencies: ["Claiming", "Digest", "Inference", "Rendering", "Shared", argumentParser, systemPackage],
             swiftSettings: settings),
         .target(
             name: "Parity", dependencies: ["Digest", "Inference", "Rendering", "TextDistance", systemPackage],
@@ -101,8 +106,20 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
-            name: "WorkerTests", dependencies: ["Digest", "Shared", "TestSupport", "Worker", systemPackage],
+            name: "WorkerTests", dependencies: ["Claiming", "Digest", "Shared", "TestSupport", systemPackage],
             swiftSettings: settings),
+        .executableTarget(
+            name: "FakeWorker", dependencies: ["Claiming", "Shared", argumentParser, systemPackage],
+            path: "Tests/FakeWorker",
+            swiftSettings: settings),
+        .target(
+            name: "Chaos", dependencies: ["Digest", "Shared", "TestSupport", systemPackage], path: "Tests/Chaos",
+            swiftSettings: settings),
+        .executableTarget(
+            name: "Soak", dependencies: ["Chaos", "TestSupport", argumentParser, systemPackage], path: "Tests/Soak",
+            swiftSettings: settings),
+        .testTarget(
+            name: "ChaosTests", dependencies: ["Chaos", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "PipelineTests", dependencies: ["Shared", "TestSupport", systemPackage], swiftSettings: settings),
     ],

@@ -13,4 +13,5 @@ package struct Migration: Sendable {
 package let allMigrations: [Migration] = [
     Migration(name: "0001_queue", sql: String(decoding: PackageResources.m0001_queue_sql, as: UTF8.self)),
     Migration(name: "0002_functions", sql: String(decoding: PackageResources.m0002_functions_sql, as: UTF8.self)),
+    Migration(name: "0003_roles", sql: String(decoding: PackageResources.m0003_roles_sql, as: UTF8.self)),
 ]

@@ -59,6 +59,12 @@ struct BatchMeasurement {
 
     /// Seconds of one step for `batch` pages with so much of their text; the middle one of some steps.
     func stepSeconds(batch: Int, depth: Double) throws -> Double {
+        let seconds = try stepTimes(batch: batch, depth: depth) { $0 }
+        return seconds.sorted()[seconds.count / 2]
+    }
+
+    /// Times some steps for `batch` pages with so much of their text; what `body` makes of each step's seconds.
+    private func stepTimes(batch: Int, depth: Double, _ body: (Double) -> Double) throws -> [Double] {
         let tokens = page.promptTokens + Int(depth * Double(pageTokens))
         let caches = (0..<batch).map { _ in model.backend.makeCache(in: pool) }
         for cache in caches {
@@ -67,9 +73,9 @@ struct BatchMeasurement {
         let clock = ContinuousClock()
         let rows = Array(repeating: 1, count: batch)
         var random = TokenSequence(vocabulary: model.configuration.decoder.vocabularySize)
-        var seconds: [Double] = []
+        var results: [Double] = []
         let begun = clock.now
-        while seconds.count < 4 || (seconds.count < 24 && clock.now - begun < .seconds(1)) {
+        while results.count < 4 || (results.count < 24 && clock.now - begun < .seconds(1)) {
             // Unlike tokens choose unlike experts, as different pages do.
             let ids = caches.map { _ in random.next() }
             for cache in caches {
@@ -78,10 +84,23 @@ struct BatchMeasurement {
             let started = clock.now
             let hidden = try model.advance(try model.embed(ids), rows: rows, caches: caches)
             _ = model.choose(hidden, banned: Array(repeating: [], count: batch))
-            seconds.append((clock.now - started) / .seconds(1))
+            results.append(body((clock.now - started) / .seconds(1)))
         }
         // The first step is left out: it makes buffers for a new number of rows.
-        return seconds.dropFirst().sorted()[(seconds.count - 1) / 2]
+        return Array(results.dropFirst())
+    }
+
+    /// What of the memory's speed decoding alone uses: bytes that a step must read a second, over `bandwidth`.
+    ///
+    /// Each step is compared with a read just after it, as on a shared machine the speed of memory changes by the second;
+    /// the middle one of all pairs. `bytes` says what a step with so much context must read.
+    func bandwidthShare(bytes: (_ context: Int) -> Double, bandwidth: () -> Double) throws -> Double {
+        var shares: [Double] = []
+        for depth in Self.depths {
+            let context = page.promptTokens + Int(depth * Double(pageTokens))
+            shares += try stepTimes(batch: 1, depth: depth) { bytes(context) / $0 / bandwidth() }
+        }
+        return shares.sorted()[shares.count / 2]
     }
 
     /// Seconds of a page when `batch` pages are always decoded together.

@@ -114,7 +114,6 @@ struct CPUCommand: AsyncParsableCommand {
         var rows: [[String]] = []
         var points: [(x: Double, y: Double)] = []
         for batch in batches {
-            let before = batch == 1 ? Yardsticks.bandwidth(threads: threads) : 0
             let seconds = try measurement.pageSeconds(batch: batch)
             let best = roofline.pageSeconds(page, batch: batch, pageTokens: pageTokens)
             let tokens = Double(pageTokens) / (seconds - page.encodeSeconds - page.prefillSeconds)
@@ -125,13 +124,11 @@ struct CPUCommand: AsyncParsableCommand {
                 "\(name), batch \(batch): share of the roofline (\(SpeedReport.fixed(3600 / best, 0)) pages/h)",
                 best / seconds, "", goal: isGoal ? .atLeast(0.6) : nil)
             if batch == 1 {
-                let context = page.promptTokens + pageTokens / 2
-                let read = roofline.bytes(context: context, batch: 1) * tokens
-                // Measured just before and after: on a shared machine the speed of memory changes by the minute.
-                let bandwidth = (before + Yardsticks.bandwidth(threads: threads)) / 2
-                try log.add("\(name), batch 1: memory read beside it", bandwidth / 1e9, "GB/s")
+                let reading = MemoryReading(threads: threads)
+                let share = try measurement.bandwidthShare(
+                    bytes: { roofline.bytes(context: $0, batch: 1) }, bandwidth: { reading.bandwidth() })
                 try log.add(
-                    "\(name), batch 1: decoding, share of the read bandwidth", read / bandwidth, "",
+                    "\(name), batch 1: decoding, share of the read bandwidth", share, "",
                     goal: .atLeast(0.8))
             }
             points.append((Double(batch), seconds))

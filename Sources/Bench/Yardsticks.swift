@@ -12,7 +12,8 @@ struct Yardsticks {
     /// Measures both, the best of some runs.
     init(threads: Int) {
         operations = MatrixProduct.operationsPerSecond(threads: threads)
-        bandwidth = Self.bandwidth(threads: threads)
+        let reading = MemoryReading(threads: threads)
+        bandwidth = (0..<4).map { _ in reading.bandwidth() }.max() ?? 0
     }
 
     private init(operations: Double, bandwidth: Double) {
@@ -23,43 +24,6 @@ struct Yardsticks {
     /// The better of two measurements: on a machine that others use too, one moment may be a bad one.
     func best(_ other: Yardsticks) -> Yardsticks {
         Yardsticks(operations: max(operations, other.operations), bandwidth: max(bandwidth, other.bandwidth))
-    }
-
-    /// Bytes a second of reading a gigabyte from its beginning to its end, each thread its own part.
-    static func bandwidth(threads: Int, byteCount: Int = 1 << 30) -> Double {
-        let flags = MAP_PRIVATE | MAP_ANONYMOUS
-        guard let memory = mmap(nil, byteCount, PROT_READ | PROT_WRITE, flags, -1, 0), memory != MAP_FAILED else {
-            return 0
-        }
-        defer { munmap(memory, byteCount) }
-        madvise(memory, byteCount, MADV_HUGEPAGE)
-        memset(memory, 1, byteCount)
-        let part = byteCount / threads / 256 * 256
-        let sums = UnsafeMutablePointer<UInt64>.allocate(capacity: threads)
-        defer { sums.deallocate() }
-        nonisolated(unsafe) let (base, results) = (UnsafeRawPointer(memory), sums)
-        let clock = ContinuousClock()
-        let best = (0..<4).map { _ in
-            clock.measure {
-                DispatchQueue.concurrentPerform(iterations: threads) { thread in
-                    results[thread] = sum(base + thread * part, part)
-                }
-            } / .seconds(1)
-        }.min()
-        // Used, so that the reading is not left out.
-        guard (0..<threads).allSatisfy({ sums[$0] > 0 }) else { return 0 }
-        return best.map { Double(part * threads) / $0 } ?? 0
-    }
-
-    private static func sum(_ from: UnsafeRawPointer, _ byteCount: Int) -> UInt64 {
-        var sums = (SIMD8<UInt64>.zero, SIMD8<UInt64>.zero, SIMD8<UInt64>.zero, SIMD8<UInt64>.zero)
-        for offset in stride(from: 0, to: byteCount, by: 256) {
-            sums.0 &+= from.load(fromByteOffset: offset, as: SIMD8<UInt64>.self)
-            sums.1 &+= from.load(fromByteOffset: offset + 64, as: SIMD8<UInt64>.self)
-            sums.2 &+= from.load(fromByteOffset: offset + 128, as: SIMD8<UInt64>.self)
-            sums.3 &+= from.load(fromByteOffset: offset + 192, as: SIMD8<UInt64>.self)
-        }
-        return (sums.0 &+ sums.1 &+ sums.2 &+ sums.3).wrappedSum()
     }
 }
 

@@ -1,3 +1,4 @@
+internal import Claiming
 internal import Dispatch
 internal import Inference
 internal import Rendering

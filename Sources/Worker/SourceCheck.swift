@@ -1,3 +1,4 @@
+internal import Claiming
 internal import Digest
 internal import Dispatch
 internal import Glibc

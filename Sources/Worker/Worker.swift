@@ -1,8 +1,10 @@
 internal import ArgumentParser
+internal import Claiming
 internal import Glibc
 internal import Inference
 internal import Rendering
 internal import Shared
+internal import Synchronization
 internal import SystemPackage
 
 /// `quire-worker`: one process for each device, which claims pages, recognises them and writes results back.
@@ -82,9 +84,11 @@ struct Worker: AsyncParsableCommand {
         // Missing fonts give silently blank pages: better no worker than that.
         try await renderer.selfTest()
         let engine = try OCREngine(directory: configuration.model, options: configuration.engine)
-        let session = try await DatabaseSession.open(settings.database)
+        var database = settings.database
+        database.limits = .brief
+        let session = try await DatabaseSession.open(database, start: Self.startPatience)
         // A second connection: heartbeats must not wait behind a large result.
-        let housekeeping = try await DatabaseSession.open(settings.database)
+        let housekeeping = try await DatabaseSession.open(database, start: Self.startPatience)
         let identity = WorkerIdentity(
             name: configuration.name, host: ProcessIdentity.host, bootID: ProcessIdentity.bootID, pid: getpid(),
             processStartTicks: ProcessIdentity.startTicks(of: getpid()) ?? 0,
@@ -97,15 +101,24 @@ struct Worker: AsyncParsableCommand {
             "Worker \(identity.name) is ready: \(identity.device), \(together), "
                 + "model \(identity.modelDigest.prefix(12)).")
 
+        let wakeUp = WakeUp()
         let loop = ClaimLoop(
-            queue: queue, identity: identity, configuration: configuration,
-            pipeline: PagePipeline(renderer: renderer, engine: engine),
-            heartbeat: heartbeat, drain: drain, places: PagePlaces(engine.capacity))
+            queue: queue, identity: identity, roots: Array(configuration.roots.keys),
+            leaseSeconds: configuration.leaseSeconds,
+            reader: ArchiveReader(
+                pipeline: PagePipeline(renderer: renderer, engine: engine), roots: configuration.roots),
+            heartbeat: heartbeat, drain: drain, places: PagePlaces(engine.capacity), wakeUp: wakeUp)
+        let listener = session.makeListener()
         let keeper = Housekeeper(
             queue: housekeeping.queue, identity: identity, heartbeat: heartbeat, drain: drain,
             parent: configuration.parent)
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await keeper.run() }
+            group.addTask {
+                if await !listener.run({ wakeUp.ring() }) {
+                    Log.debug("The database is behind a pooler: new pages are found by asking alone.")
+                }
+            }
             await loop.run()
             group.cancelAll()
         }
@@ -113,6 +126,15 @@ struct Worker: AsyncParsableCommand {
         await housekeeping.close()
         await session.close()
         Log.line("Worker \(identity.name) has stopped.")
+    }
+
+    /// A server that is just starting, as after a power failure, is waited for.
+    private static var startPatience: StartPatience {
+        let told = Mutex<Set<String>>([])
+        return StartPatience(seconds: 600) { error in
+            guard told.withLock({ $0.insert("\(error)").inserted }) else { return }
+            Log.line("Waiting for the database: \(error)")
+        }
     }
 
     private static func exitCode(for error: any Error) -> Int32 {

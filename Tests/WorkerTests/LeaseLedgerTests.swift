@@ -1,6 +1,6 @@
+import Claiming
 import Shared
 import Testing
-import Worker
 
 @Suite struct LeaseLedgerTests {
     private func ledger(_ pages: ClosedRange<Int>, recordedElsewhere: Set<Int> = []) -> LeaseLedger {

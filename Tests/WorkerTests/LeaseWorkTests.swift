@@ -1,6 +1,6 @@
+import Claiming
 import Shared
 import Testing
-import Worker
 
 /// With a real queue.
 @Suite struct LeaseWorkTests {

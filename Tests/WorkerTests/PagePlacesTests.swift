@@ -1,6 +1,6 @@
+import Claiming
 import Synchronization
 import Testing
-import Worker
 
 @Suite struct PagePlacesTests {
     @Test func `no more pages are in hand than there are places, and each gets its turn`() async {

@@ -1,8 +1,8 @@
+import Claiming
 import Digest
 import Shared
 import SystemPackage
 import TestSupport
-import Worker
 
 /// A queue of its own for one test, with one batch of documents and one worker.
 struct WorkerFixture {

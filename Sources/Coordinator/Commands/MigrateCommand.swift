@@ -18,8 +18,11 @@ package struct MigrateCommand: AsyncParsableCommand {
     package init() {}
 
     package func run() async throws {
-        let applied = try await Sessions.with(try Settings(), migrating: true) { $0.appliedMigrations }
-        guard !applied.isEmpty else { return Console.line("The database is up to date.") }
+        let (applied, advice) = try await Sessions.with(try Settings(), migrating: true) { session in
+            (session.appliedMigrations, try await session.roleAdvice())
+        }
+        if applied.isEmpty { Console.line("The database is up to date.") }
         for name in applied { Console.line("Applied \(name).") }
+        if let advice { Console.line(advice) }
     }
 }

@@ -37,7 +37,7 @@ package struct StatusCommand: AsyncParsableCommand {
     private static let problemCount = 10
 
     package func run() async throws {
-        try await Sessions.with(try Settings()) { session in try await show(session.queue) }
+        try await Sessions.with(try Settings(), limits: .brief) { session in try await show(session.queue) }
     }
 
     private func show(_ queue: PageQueue) async throws {

@@ -65,11 +65,12 @@ extension SubmissionSummary {
         let status = try await queue.status(batch: outcome.batch.id).first
         var ignored: [(String, String)] = []
         if let status, status.documents.ignored > 0 {
-            for file in try await queue.files(batch: outcome.batch.id) {
-                guard case .ignored(let reason) = file.content else { continue }
-                ignored.append((file.location.path(below: outcome.batch.source).displayText, reason))
+            for file in try await queue.ignoredFiles(batch: outcome.batch.id, limit: Self.mostNamed) {
+                ignored.append((file.location.path(below: outcome.batch.source).displayText, file.reason))
             }
         }
-        self.init(batch: outcome.batch, counts: outcome.report.counts, unreadable: unreadable, ignored: ignored)
+        self.init(
+            batch: outcome.batch, counts: outcome.report.counts, unreadable: unreadable, ignored: ignored,
+            unreadableCount: outcome.report.unreadableCount, ignoredCount: status?.documents.ignored ?? 0)
     }
 }

@@ -20,36 +20,58 @@ package struct FolderWalk: Sendable {
         return text.hasPrefix(".") || text.hasSuffix(".password") || text.hasSuffix(".truth.md")
     }
 
-    /// Calls `body` with each entry below `folder`, or with `folder` itself where that is a file.
+    private struct Level {
+        let folder: FilePath
+        var names: FolderNames
+    }
+
+    private let top: FilePath
+    private var hasBegun = false
+    /// The folders that are being walked through, the innermost last.
+    private var levels: [Level] = []
+
+    /// Begins at a folder, or at a file, which is then the only entry.
     ///
     /// Hidden files, passwords (`*.password`) and truth (`*.truth.md`) are left out. Links to folders are not followed: a
-    /// loop would never end.
-    package static func visit(_ folder: FilePath, _ body: (Entry) throws -> Void) rethrows {
-        var waiting = [folder]
-        while let path = waiting.popLast() {
+    /// loop would never end. Nothing is looked at before the first `next()`; kept are the names of the folders that are
+    /// being walked through, no more.
+    package init(_ top: FilePath) { self.top = top }
+
+    /// The next entry; nil at the end.
+    package mutating func next() -> Entry? {
+        while let path = nextPath() {
             guard let info = Status(path) else {
-                try body(.unreadable(path, reason: "It cannot be opened: \(Errno(rawValue: errno))."))
-                continue
+                return .unreadable(path, reason: "It cannot be opened: \(Errno(rawValue: errno)).")
             }
             switch info.kind {
-            case .folder where info.isLink && path != folder:
-                try body(.passedOver(path, reason: "It is a symbolic link to a folder; submit that folder by itself."))
+            case .folder where info.isLink && path != top:
+                return .passedOver(path, reason: "It is a symbolic link to a folder; submit that folder by itself.")
             case .folder:
-                let names: [FilePath.Component]
                 do throws(Errno) {
-                    names = try FolderListing.names(in: path)
+                    let names = try FolderListing.names(in: path)
+                    levels.append(Level(folder: path, names: FolderNames(names.filter { !Self.isSidecar($0) })))
                 } catch {
-                    try body(.unreadable(path, reason: "The folder cannot be opened: \(error)."))
-                    continue
+                    return .unreadable(path, reason: "The folder cannot be opened: \(error).")
                 }
-                // The last one waiting is visited first.
-                waiting += sorted(names.filter { !isSidecar($0) }).reversed().map { path.appending($0) }
             case .file:
-                try body(.file(path, info.stamp))
+                return .file(path, info.stamp)
             case .other:
-                try body(.passedOver(path, reason: "It is no file but a device, socket or pipe."))
+                return .passedOver(path, reason: "It is no file but a device, socket or pipe.")
             }
         }
+        return nil
+    }
+
+    private mutating func nextPath() -> FilePath? {
+        guard hasBegun else {
+            hasBegun = true
+            return top
+        }
+        while let last = levels.indices.last {
+            if let name = levels[last].names.popFirst() { return levels[last].folder.appending(name) }
+            levels.removeLast()
+        }
+        return nil
     }
 
     private struct Status {
@@ -79,14 +101,5 @@ package struct FolderWalk: Sendable {
             stamp = FileStamp(
                 size: Int64(target.st_size), seconds: target.st_mtim.tv_sec, nanoseconds: target.st_mtim.tv_nsec)
         }
-    }
-
-    /// In byte order.
-    private static func sorted(_ names: [FilePath.Component]) -> [FilePath.Component] {
-        names.sorted { bytes(of: $0).lexicographicallyPrecedes(bytes(of: $1)) }
-    }
-
-    private static func bytes(of name: FilePath.Component) -> [UInt8] {
-        name.withPlatformString { Array(UnsafeRawBufferPointer(start: $0, count: strlen($0))) }
     }
 }

@@ -29,8 +29,14 @@ package final class KeyValuePool: Sendable {
 
     private struct State {
         var used = 0
-        var free: [FloatBuffer] = []
+        /// Blocks that have memory, used or not.
+        var made = 0
+        var free: [KeyValueBlock] = []
     }
+
+    /// So much memory is asked for at once: the system gives large pages only to large pieces, and with small ones the
+    /// processor finds a block's memory at half the speed.
+    private static let slabBytes = 32 << 20
 
     private let state = Mutex(Locked(State()))
 
@@ -62,15 +68,25 @@ package final class KeyValuePool: Sendable {
     package var freeBlocks: Int { state.withLock { capacity - $0.value.used } }
 
     /// Takes so many blocks, or none and nil where there are too few.
-    func take(_ count: Int) -> [FloatBuffer]? {
+    func take(_ count: Int) -> [KeyValueBlock]? {
         state.withLock { locked in
             guard locked.value.used + count <= capacity else { return nil }
             locked.value.used += count
-            return (0..<count).map { _ in locked.value.free.popLast() ?? FloatBuffer(count: (blockBytes + 3) / 4) }
+            while locked.value.free.count < count { makeSlab(&locked.value) }
+            defer { locked.value.free.removeLast(count) }
+            return locked.value.free.suffix(count).reversed()
         }
     }
 
-    func put(_ blocks: [FloatBuffer]) {
+    private func makeSlab(_ state: inout State) {
+        let count = max(1, min(capacity - state.made, Self.slabBytes / blockBytes))
+        let floats = (blockBytes + 63) / 64 * 16
+        let slab = FloatBuffer(count: count * floats)
+        state.free += (0..<count).reversed().map { KeyValueBlock(slab: slab, offset: $0 * floats) }
+        state.made += count
+    }
+
+    func put(_ blocks: [KeyValueBlock]) {
         state.withLock { locked in
             locked.value.used -= blocks.count
             locked.value.free += blocks
@@ -78,12 +94,25 @@ package final class KeyValuePool: Sendable {
     }
 }
 
+/// A block's part of the memory that several share.
+struct KeyValueBlock {
+    private let slab: FloatBuffer
+    private let offset: Int
+
+    init(slab: FloatBuffer, offset: Int) {
+        self.slab = slab
+        self.offset = offset
+    }
+
+    func withMutable<R>(_ body: (UnsafeMutablePointer<Float>) -> R) -> R { slab.withMutable { body($0 + offset) } }
+}
+
 /// The keys and values of one sequence.
 ///
 /// `@unchecked Sendable`: a sequence belongs to one thread at a time.
 package final class KeyValueCache: @unchecked Sendable {
     let pool: KeyValuePool
-    private var blocks: [FloatBuffer] = []
+    private var blocks: [KeyValueBlock] = []
     /// Tokens held, for each layer.
     private(set) var counts: [Int]
 

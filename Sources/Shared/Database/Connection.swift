@@ -6,28 +6,26 @@ private import CLibPQ
 
 /// An open libpq connection.
 ///
-/// All calls block; only `Database` has one, on its own queue.
+/// All calls block, though never for ever; whoever has one uses it on a queue or thread of its own.
 final class Connection {
     private let handle: OpaquePointer
+    private var limits: StatementLimits
+    /// Limits that nobody else has set.
+    private var ownLimits: Set<String> = []
+    /// Of another's, longer limit.
+    private var givenStatementSeconds = 0.0
+    /// True once the other side is taken for gone.
+    private var isAbandoned = false
+
+    /// True behind a pooler, which may give each transaction another session of the server.
+    ///
+    /// Then nothing lasts beyond a transaction: no SET, no LISTEN, no session lock, no prepared statement.
+    private(set) var isPooled = false
 
     /// Connects, or throws `connectionLost` or `badSettings`.
-    init(connectionString: String) throws(DatabaseError) {
+    init(connectionString: String, limits: StatementLimits = .long) throws(DatabaseError) {
         try ConnectionString.validate(connectionString)
-        // Later keywords win: what the string says about these stands.
-        var keywords = [
-            "fallback_application_name", "client_encoding", "keepalives_idle", "keepalives_interval",
-            "tcp_user_timeout",
-        ]
-        var values = ["quire", "UTF8", "30", "10", "60000"]
-        if getenv("PGCONNECT_TIMEOUT") == nil {
-            keywords.append("connect_timeout")
-            values.append("15")
-        }
-        keywords.append("dbname")
-        values.append(connectionString)
-        let opened = withCStrings(keywords) { keywords in
-            withCStrings(values) { values in PQconnectdbParams(keywords, values, 1) }
-        }
+        let opened = Self.withParameters(of: connectionString) { PQconnectdbParams($0, $1, 1) }
         guard let opened else { throw .connectionLost(reason: "there is no memory for a connection.") }
         guard PQstatus(opened) == CONNECTION_OK else {
             let reason = ConnectionString.redact(Self.message(of: opened), connectionString)
@@ -35,12 +33,21 @@ final class Connection {
             throw .connectionLost(reason: reason)
         }
         PQsetNoticeProcessor(opened, { _, _ in }, nil)
+        PQsetnonblocking(opened, 1)
         handle = opened
+        self.limits = limits
+        try beginSession()
     }
 
     deinit { PQfinish(handle) }
 
-    var isBroken: Bool { PQstatus(handle) != CONNECTION_OK }
+    var isBroken: Bool { isAbandoned || PQstatus(handle) != CONNECTION_OK }
+
+    /// True where a server answers, if only to refuse; false where none is there or it is just starting.
+    static func isAnswered(connectionString: String) -> Bool {
+        let answer = withParameters(of: connectionString) { PQpingParams($0, $1, 1) }
+        return answer == PQPING_OK || answer == PQPING_NO_ATTEMPT
+    }
 
     /// Runs one statement and returns its rows.
     @discardableResult
@@ -58,22 +65,30 @@ final class Connection {
         let types = parameters.map(\.typeOID)
         let lengths = ranges.map { Int32(clamping: $0?.count ?? 0) }
         let formats = [Int32](repeating: 1, count: parameters.count)
-        let result = buffer.withUnsafeBytes { bytes in
+        let isSent = buffer.withUnsafeBytes { bytes in
             let base = bytes.baseAddress?.assumingMemoryBound(to: CChar.self)
             let pointers = ranges.map { range in range.flatMap { range in base.map { $0 + range.lowerBound } } }
-            return PQexecParams(handle, sql, Int32(parameters.count), types, pointers, lengths, formats, 1)
+            return PQsendQueryParams(handle, sql, Int32(parameters.count), types, pointers, lengths, formats, 1)
         }
-        return try rows(of: result)
+        return try rows(of: answer(isSent))
     }
 
     /// Runs a script of several statements without parameters.
     func execute(script: String) throws(DatabaseError) {
-        _ = try rows(of: PQexec(handle, script))
+        _ = try rows(of: answer(PQsendQuery(handle, script)))
     }
 
     /// Runs `body` between BEGIN and COMMIT; an error rolls back.
-    func transaction<Value>(_ body: () throws(DatabaseError) -> Value) throws(DatabaseError) -> Value {
-        try execute(script: "BEGIN")
+    ///
+    /// `other` limits hold for this transaction.
+    func transaction<Value>(
+        limits other: StatementLimits? = nil, _ body: () throws(DatabaseError) -> Value
+    ) throws(DatabaseError) -> Value {
+        let usual = limits
+        limits = other ?? usual
+        defer { limits = usual }
+        let isSet = !isPooled && other == nil
+        try execute(script: isSet ? "BEGIN" : "BEGIN; " + setting("SET LOCAL"))
         do throws(DatabaseError) {
             let value = try body()
             try execute(script: "COMMIT")
@@ -81,6 +96,102 @@ final class Connection {
         } catch {
             if !isBroken { try? execute(script: "ROLLBACK") }
             throw error
+        }
+    }
+
+    /// Waits up to `seconds` for a notification of a channel that LISTEN was said to; true if there was one.
+    func waitForNotification(seconds: Double) throws(DatabaseError) -> Bool {
+        _ = try wait(for: POLLIN, seconds: seconds)
+        guard PQconsumeInput(handle) == 1 else { throw .connectionLost(reason: Self.message(of: handle)) }
+        var hasSome = false
+        while let notification = PQnotifies(handle) {
+            PQfreemem(notification)
+            hasSome = true
+        }
+        return hasSome
+    }
+
+    /// Finds out what lies between here and the server, and sets the limits that nobody else has set.
+    private func beginSession() throws(DatabaseError) {
+        let names = limits.settings.map(\.name)
+        let values = names.map { "extract(epoch FROM current_setting('\($0)')::interval)::float8" }
+        let rows = try query("SELECT pg_backend_pid(), \(values.joined(separator: ", "))")
+        guard var row = rows.first else { throw .unexpectedAnswer(reason: "no process number.") }
+        // A pooler answers with a number of its own, as it cannot know in whose session the next transaction will be.
+        isPooled = try row.int64() != Int64(PQbackendPID(handle))
+        for name in names {
+            let seconds = try row.double()
+            if seconds == 0 {
+                ownLimits.insert(name)
+            } else if name == "statement_timeout" {
+                givenStatementSeconds = seconds
+            }
+        }
+        if !isPooled, !ownLimits.isEmpty { try execute(script: setting("SET")) }
+    }
+
+    private func setting(_ verb: String) -> String {
+        limits.settings.filter { ownLimits.contains($0.name) }.map { "\(verb) \($0.name) = \($0.milliseconds)" }
+            .joined(separator: "; ")
+    }
+
+    /// Sends what waits to be sent and returns the last result, or the first that is an error; nil if it was not sent.
+    private func answer(_ isSent: Int32) throws(DatabaseError) -> OpaquePointer? {
+        guard isSent == 1 else { return nil }
+        while PQflush(handle) == 1 {
+            let ready = try awaitProgress(POLLIN | POLLOUT)
+            // The server may have to get rid of its answer before it reads on.
+            if ready & POLLIN != 0, PQconsumeInput(handle) == 0 { break }
+        }
+        var last: OpaquePointer?
+        while true {
+            while PQisBusy(handle) == 1 {
+                do throws(DatabaseError) {
+                    _ = try awaitProgress(POLLIN)
+                } catch {
+                    PQclear(last)
+                    throw error
+                }
+                if PQconsumeInput(handle) == 0 { break }
+            }
+            guard let next = PQgetResult(handle) else { return last }
+            if last != nil, PQresultStatus(last) == PGRES_FATAL_ERROR {
+                PQclear(next)
+            } else {
+                PQclear(last)
+                last = next
+            }
+            if [PGRES_COPY_IN, PGRES_COPY_OUT, PGRES_COPY_BOTH].contains(PQresultStatus(last)) { return last }
+        }
+    }
+
+    /// Waits until the connection can be read or written; throws `connectionLost` where it has been silent for too long.
+    private func awaitProgress(_ events: Int32) throws(DatabaseError) -> Int32 {
+        let seconds = max(limits.silenceSeconds, givenStatementSeconds + limits.graceSeconds)
+        let ready = try wait(for: events, seconds: seconds)
+        guard ready == 0 else { return ready }
+        isAbandoned = true
+        throw .connectionLost(
+            reason:
+                "there was no answer for \(Int(seconds)) seconds. The server, or what lies before it, is taken for dead."
+        )
+    }
+
+    /// The events that came; 0 if none did in time.
+    private func wait(for events: Int32, seconds: Double) throws(DatabaseError) -> Int32 {
+        let deadline = ContinuousClock.now + .seconds(seconds)
+        while true {
+            var descriptor = pollfd(fd: PQsocket(handle), events: Int16(events), revents: 0)
+            guard descriptor.fd >= 0 else { throw .connectionLost(reason: Self.message(of: handle)) }
+            let left = max(.zero, deadline - .now)
+            let milliseconds = left.components.seconds * 1000 + left.components.attoseconds / 1_000_000_000_000_000
+            let count = poll(&descriptor, 1, Int32(clamping: milliseconds + 1))
+            if count > 0 {
+                // What is wrong with a connection shows when it is read.
+                let isWrong = Int32(descriptor.revents) & ~(POLLIN | POLLOUT) != 0
+                return Int32(descriptor.revents) & (POLLIN | POLLOUT) | (isWrong ? POLLIN : 0)
+            }
+            if count == 0 || errno != EINTR, ContinuousClock.now >= deadline { return 0 }
         }
     }
 
@@ -123,6 +234,25 @@ final class Connection {
     private static func message(of handle: OpaquePointer) -> String {
         let message = String(cString: PQerrorMessage(handle))
         return message.split(whereSeparator: \.isNewline).map { $0.trimmingSpaces() }.joined(separator: "; ") + "."
+    }
+
+    /// What libpq is given: defaults of ours, then the string, which wins.
+    ///
+    /// A peer that is gone is found within half a minute, whether it owes an acknowledgement (tcp_user_timeout) or an
+    /// answer (keepalives); `silenceSeconds` covers those that go on acknowledging.
+    private static func withParameters<Value>(
+        of connectionString: String,
+        _ body: (UnsafePointer<UnsafePointer<CChar>?>, UnsafePointer<UnsafePointer<CChar>?>) -> Value
+    ) -> Value {
+        var parameters = [
+            ("fallback_application_name", "quire"), ("client_encoding", "UTF8"), ("keepalives_idle", "10"),
+            ("keepalives_interval", "5"), ("keepalives_count", "3"), ("tcp_user_timeout", "25000"),
+        ]
+        if getenv("PGCONNECT_TIMEOUT") == nil { parameters.append(("connect_timeout", "15")) }
+        parameters.append(("dbname", connectionString))
+        return withCStrings(parameters.map(\.0)) { keywords in
+            withCStrings(parameters.map(\.1)) { values in body(keywords, values) }
+        }
     }
 }
 

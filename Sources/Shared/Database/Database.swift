@@ -4,6 +4,8 @@
 package actor Database {
     private let connectionString: String
     private let patienceSeconds: Double
+    private let limits: StatementLimits
+    private let start: StartPatience?
     private let executor = QueueExecutor(label: "quire.database")
     private var connection: Connection?
     private var hasBeenConnected = false
@@ -13,14 +15,24 @@ package actor Database {
     /// Nothing is connected before the first call.
     ///
     /// `connectionString` is as libpq takes it; empty for the PG* variables. `patienceSeconds` is for how long a broken
-    /// connection is tried again; a first connection that fails is reported at once.
-    package init(connectionString: String, patienceSeconds: Double = 30) {
+    /// connection is tried again. A first connection that fails is reported at once, unless `start` says to wait.
+    package init(
+        connectionString: String, patienceSeconds: Double = 30, limits: StatementLimits = .long,
+        start: StartPatience? = nil
+    ) {
         self.connectionString = connectionString
         self.patienceSeconds = patienceSeconds
+        self.limits = limits
+        self.start = start
     }
 
     /// Ends the connection; a later call opens it again.
     package func close() { connection = nil }
+
+    /// True where a pooler lies between here and the server; connects if need be.
+    package func isPooled() async throws(DatabaseError) -> Bool {
+        try await repeating { connection throws(DatabaseError) in connection.isPooled }
+    }
 
     /// Runs one statement; its parameters are `$1`, `$2`, ...
     @discardableResult
@@ -30,18 +42,41 @@ package actor Database {
 
     /// Runs `body` with the connection.
     ///
-    /// `body` runs again after a lost connection, a deadlock or a serialization failure.
+    /// `body` runs again after a lost connection, a deadlock or a serialization failure. Behind a pooler it runs in one
+    /// transaction, as only there the time limits hold.
     func run<Value: Sendable>(
         _ body: @Sendable (Connection) throws(DatabaseError) -> Value
     ) async throws(DatabaseError) -> Value {
+        try await repeating { connection throws(DatabaseError) in
+            guard connection.isPooled else { return try body(connection) }
+            return try connection.transaction { () throws(DatabaseError) in try body(connection) }
+        }
+    }
+
+    /// Runs `body` in one transaction, with the same repetition as `run`.
+    ///
+    /// `limits` are those of this transaction, where they differ from the database's.
+    func transaction<Value: Sendable>(
+        limits: StatementLimits? = nil, _ body: @Sendable (Connection) throws(DatabaseError) -> Value
+    ) async throws(DatabaseError) -> Value {
+        try await repeating { connection throws(DatabaseError) in
+            try connection.transaction(limits: limits) { () throws(DatabaseError) in try body(connection) }
+        }
+    }
+
+    private func repeating<Value: Sendable>(
+        _ body: @Sendable (Connection) throws(DatabaseError) -> Value
+    ) async throws(DatabaseError) -> Value {
         let clock = ContinuousClock()
-        let deadline = clock.now + .seconds(patienceSeconds)
+        let deadline = clock.now + .seconds(hasBeenConnected ? patienceSeconds : start?.seconds ?? patienceSeconds)
         var pause = 0.05
         while true {
             do throws(DatabaseError) {
                 return try body(openConnection())
             } catch {
                 guard isWorthRepeating(error), clock.now < deadline else { throw error }
+                if !hasBeenConnected { start?.tell(error) }
+                // Jitter keeps many programs from coming back to a server in step.
                 let jittered = pause * Double.random(in: 0.5...1.5)
                 pause = min(pause * 2, 2)
                 do { try await Task.sleep(for: .seconds(jittered)) } catch _ { throw error }
@@ -49,19 +84,10 @@ package actor Database {
         }
     }
 
-    /// Runs `body` in one transaction, with the same repetition as `run`.
-    func transaction<Value: Sendable>(
-        _ body: @Sendable (Connection) throws(DatabaseError) -> Value
-    ) async throws(DatabaseError) -> Value {
-        try await run { connection throws(DatabaseError) in
-            try connection.transaction { () throws(DatabaseError) in try body(connection) }
-        }
-    }
-
     private func openConnection() throws(DatabaseError) -> Connection {
         if let connection, !connection.isBroken { return connection }
         connection = nil
-        let opened = try Connection(connectionString: connectionString)
+        let opened = try Connection(connectionString: connectionString, limits: limits)
         connection = opened
         hasBeenConnected = true
         return opened
@@ -71,9 +97,22 @@ package actor Database {
         switch error {
         case .connectionLost:
             connection = nil
-            return hasBeenConnected
+            // A server that answers, and refuses, will do so again: a wrong password, a database that is not there.
+            return hasBeenConnected || start != nil && !Connection.isAnswered(connectionString: connectionString)
         case .server(let sqlState, _, _): return SQLStateAdvice.isTransient(sqlState)
         default: return false
         }
+    }
+}
+
+/// For how long a program waits at its start for a server that is not there yet, and how it says so.
+package struct StartPatience: Sendable {
+    package var seconds: Double
+    /// Called with each failure.
+    package var tell: @Sendable (DatabaseError) -> Void
+
+    package init(seconds: Double, tell: @escaping @Sendable (DatabaseError) -> Void) {
+        self.seconds = seconds
+        self.tell = tell
     }
 }

@@ -5,13 +5,16 @@ package final class DatabaseSession: Sendable {
     package let connectionString: String?
     /// Steps of the schema that opening has applied.
     package let appliedMigrations: [String]
+    private let limits: StatementLimits
     private let embedded: EmbeddedPostgres?
 
     private init(
-        database: Database, connectionString: String?, appliedMigrations: [String], embedded: EmbeddedPostgres?
+        database: Database, connectionString: String?, limits: StatementLimits, appliedMigrations: [String],
+        embedded: EmbeddedPostgres?
     ) {
         self.database = database
         self.connectionString = connectionString
+        self.limits = limits
         self.appliedMigrations = appliedMigrations
         self.embedded = embedded
     }
@@ -19,14 +22,17 @@ package final class DatabaseSession: Sendable {
     package var queue: PageQueue { PageQueue(database: database) }
 
     /// The queue's orders over a connection of their own, as for heartbeats beside long statements.
-    package func makeDatabase() -> Database { Database(connectionString: connectionString ?? "") }
+    package func makeDatabase() -> Database { Database(connectionString: connectionString ?? "", limits: limits) }
+
+    /// Hears of submissions over a connection of its own.
+    package func makeListener() -> SubmissionListener { SubmissionListener(connectionString: connectionString ?? "") }
 
     /// Starts the private cluster if that is what the settings say, connects and checks the schema.
     ///
     /// The private cluster is migrated on its own; another database only where `migrating` is true, as by
-    /// `quire migrate`.
+    /// `quire migrate`. `start` is for programs that wait at their start for a server that is not there yet.
     package static func open(
-        _ settings: DatabaseSettings, migrating: Bool = false
+        _ settings: DatabaseSettings, migrating: Bool = false, start: StartPatience? = nil
     ) async throws(DatabaseError) -> DatabaseSession {
         var embedded: EmbeddedPostgres?
         let connectionString: String?
@@ -39,22 +45,33 @@ package final class DatabaseSession: Sendable {
             connectionString = cluster.connectionString
         }
         let database = Database(
-            connectionString: connectionString ?? "", patienceSeconds: settings.patienceSeconds)
+            connectionString: connectionString ?? "", patienceSeconds: settings.patienceSeconds,
+            limits: settings.limits, start: start)
         do throws(DatabaseError) {
             let migrator = Migrator(database: database)
             var applied: [String] = []
             if migrating || embedded != nil {
-                applied = try await migrator.migrate()
+                applied = try await migrator.migrate(isGranting: embedded == nil)
             } else {
                 try await migrator.check()
             }
             return DatabaseSession(
-                database: database, connectionString: connectionString, appliedMigrations: applied, embedded: embedded)
+                database: database, connectionString: connectionString, limits: settings.limits,
+                appliedMigrations: applied, embedded: embedded)
         } catch {
             await database.close()
             await embedded?.release()
             throw error
         }
+    }
+
+    /// What an administrator has to do so that workers and readers can have roles of their own; nil where all is done.
+    package func roleAdvice() async throws(DatabaseError) -> String? {
+        let missing = try await Migrator(database: database).missingRoles()
+        guard !missing.isEmpty else { return nil }
+        let statements = missing.map { "CREATE ROLE \($0) NOLOGIN;" }.joined(separator: " ")
+        return "This role may not make others. For workers and readers with less rights than the owner's, let an "
+            + "administrator run: \(statements) Then run `quire migrate` again."
     }
 
     /// Disconnects; the last user of the private cluster stops it.

@@ -14,6 +14,8 @@ package struct DatabaseSettings: Sendable, Hashable {
     package var server: Server
     /// Seconds for which a broken connection is tried again before a call fails.
     package var patienceSeconds: Double
+    /// How long statements may take.
+    package var limits = StatementLimits.long
 
     package init(server: Server, patienceSeconds: Double = 30) {
         self.server = server

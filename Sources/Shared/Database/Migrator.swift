@@ -13,9 +13,12 @@ package struct Migrator: Sendable {
     }
 
     /// Applies what is missing, all of it or nothing; returns the names of the steps applied.
-    package func migrate() async throws(DatabaseError) -> [String] {
+    ///
+    /// Rights are given with each step; `isGranting` gives them again where there is none, for roles that have been made
+    /// since.
+    package func migrate(isGranting: Bool = false) async throws(DatabaseError) -> [String] {
         let migrations = migrations
-        return try await database.transaction { connection throws(DatabaseError) in
+        return try await database.transaction(limits: .migration) { connection throws(DatabaseError) in
             try connection.query("SELECT pg_advisory_xact_lock($1)", [.int(AdvisoryLock.migration)])
             if try connection.query("SELECT FROM pg_namespace WHERE nspname = 'quire'").isEmpty {
                 try connection.execute(script: "CREATE SCHEMA quire")
@@ -37,6 +40,7 @@ package struct Migrator: Sendable {
                     "INSERT INTO quire.schema_migration (name, checksum) VALUES ($1, $2)",
                     [.text(migration.name), .bytes(migration.checksum)])
             }
+            if isGranting || !missing.isEmpty { try Self.grantRoles(connection) }
             return missing.map(\.name)
         }
     }
@@ -55,6 +59,28 @@ package struct Migrator: Sendable {
                         + "Run `quire migrate` first.")
             }
         }
+    }
+
+    /// The group roles that the schema's owner could not make; nothing of it concerns a private cluster.
+    package func missingRoles() async throws(DatabaseError) -> [String] {
+        let rows = try await database.query(
+            """
+            SELECT name FROM unnest($1::text[]) WITH ORDINALITY r(name, place)
+            WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) ORDER BY place
+            """, [.texts(Self.groupRoles)])
+        var missing: [String] = []
+        for var row in rows { missing.append(try row.text()) }
+        return missing
+    }
+
+    /// Made and given their rights by `quire.grant_roles`.
+    private static let groupRoles = ["quire_reader", "quire_worker", "quire_submitter"]
+
+    private static func grantRoles(_ connection: Connection) throws(DatabaseError) {
+        guard try !connection.query("SELECT WHERE to_regprocedure('quire.grant_roles()') IS NOT NULL").isEmpty else {
+            return
+        }
+        try connection.execute(script: "SELECT quire.grant_roles()")
     }
 
     private static func hasLedger(_ connection: Connection) throws(DatabaseError) -> Bool {

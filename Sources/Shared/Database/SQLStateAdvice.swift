@@ -7,6 +7,7 @@ enum SQLStateAdvice {
         case "53100": "The server's disk is full: free some space there."
         case "53300": "The server has no connection left: stop other programs or raise max_connections."
         case "25006": "This server is a read-only standby: connect to the primary."
+        case "55P03": "Another program holds what this one needs; pg_blocking_pids() says which. Try again later."
         case "57014": "The statement was cancelled; its time limit may be too short."
         default: nil
         }

@@ -2,15 +2,17 @@ private import Digest
 private import SystemPackage
 
 extension PageQueue {
-    /// What the batch knows of its files; unchanged ones need not be read again.
+    /// What the batch knows of the files at these places; unchanged ones need not be read again.
     package func knownFiles(
-        batch: Int64
+        batch: Int64, at locations: [SourceLocation]
     ) async throws(DatabaseError) -> [SourceLocation: (stamp: FileStamp, isDocument: Bool)] {
         try await database.run { connection throws(DatabaseError) in
             let rows = try connection.query(
                 """
-                SELECT root, path, size, modified_ns, kind = 'document' FROM quire.batch_file WHERE batch_id = $1
-                """, [.int(batch)])
+                SELECT f.root, f.path, f.size, f.modified_ns, f.kind = 'document'
+                FROM unnest($2::text[], $3::bytea[]) s(root, path)
+                JOIN quire.batch_file f ON f.batch_id = $1 AND f.root = s.root AND sha256(f.path) = sha256(s.path)
+                """, [.int(batch), .texts(locations.map(\.root)), .byteArrays(locations.map(\.path.bytes))])
             var files: [SourceLocation: (stamp: FileStamp, isDocument: Bool)] = [:]
             for var row in rows {
                 let location = try row.location()
@@ -30,6 +32,20 @@ extension PageQueue {
         return try await database.transaction { connection throws(DatabaseError) in
             try submission.apply(to: batch, connection)
         }
+    }
+
+    /// The first `limit` files of other kinds, in the order in which they were found.
+    package func ignoredFiles(
+        batch: Int64, limit: Int
+    ) async throws(DatabaseError) -> [(location: SourceLocation, reason: String)] {
+        let rows = try await database.query(
+            """
+            SELECT root, path, reason FROM quire.batch_file
+            WHERE batch_id = $1 AND document_id IS NULL AND kind = 'ignored' ORDER BY id LIMIT $2
+            """, [.int(batch), .int(limit)])
+        var files: [(location: SourceLocation, reason: String)] = []
+        for var row in rows { files.append((try row.location(), try row.text())) }
+        return files
     }
 
     /// Tells workers that listen on `quire_submitted` that there may be work.

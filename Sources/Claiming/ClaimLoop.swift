@@ -1,22 +1,38 @@
-internal import Inference
-internal import Rendering
-internal import Shared
-internal import SystemPackage
+package import Shared
 
-/// Claims ranges of pages and sends each page through the pipeline, as many at once as the engine has use for.
+/// Claims ranges of pages and has each page read, as many at once as the reader has use for.
 ///
 /// One range at a time is rendered; those whose pages are all in hand go on beside it until their pages are recognised.
-struct ClaimLoop: Sendable {
-    let queue: PageQueue
-    let identity: WorkerIdentity
-    let configuration: WorkerConfiguration
-    let pipeline: PagePipeline
-    let heartbeat: LeaseHeartbeat
-    let drain: DrainSignal
-    let places: PagePlaces
+package struct ClaimLoop<Reader: LeaseReader>: Sendable {
+    private let queue: PageQueue
+    private let identity: WorkerIdentity
+    /// Names of the roots that can be reached from here.
+    private let roots: [String]
+    /// Hard limit on how long one claimed range may take before others may have it.
+    private let leaseSeconds: Double
+    private let reader: Reader
+    private let heartbeat: LeaseHeartbeat
+    private let drain: DrainSignal
+    private let places: PagePlaces
+    private let wakeUp: WakeUp
+
+    package init(
+        queue: PageQueue, identity: WorkerIdentity, roots: [String], leaseSeconds: Double, reader: Reader,
+        heartbeat: LeaseHeartbeat, drain: DrainSignal, places: PagePlaces, wakeUp: WakeUp
+    ) {
+        self.queue = queue
+        self.identity = identity
+        self.roots = roots
+        self.leaseSeconds = leaseSeconds
+        self.reader = reader
+        self.heartbeat = heartbeat
+        self.drain = drain
+        self.places = places
+        self.wakeUp = wakeUp
+    }
 
     /// Works until asked to leave, and until what it has begun is settled.
-    func run() async {
+    package func run() async {
         await withDiscardingTaskGroup { group in
             var pause = Duration.milliseconds(200)
             var told: Set<String> = []
@@ -30,9 +46,13 @@ struct ClaimLoop: Sendable {
                     places.give()
                     guard !drain.isDraining else { break }
                     await tellOfUnreachableRoots(&told)
-                    // Jitter keeps many idle workers from asking in step.
-                    try? await Task.sleep(for: pause * Double.random(in: 0.5...1.5))
-                    pause = min(pause * 2, .seconds(3))
+                    // Jitter keeps many idle workers from asking in step, also when a submission wakes all of them.
+                    if await wakeUp.wait(upTo: pause * Double.random(in: 0.5...1.5)) {
+                        try? await Task.sleep(for: .milliseconds(Int.random(in: 0...200)))
+                        pause = .milliseconds(200)
+                    } else {
+                        pause = min(pause * 2, .seconds(3))
+                    }
                 }
             }
         }
@@ -41,8 +61,8 @@ struct ClaimLoop: Sendable {
     private func claim() async -> Lease? {
         do {
             return try await queue.claim(
-                worker: heartbeat.workerID, modelDigest: identity.modelDigest, roots: Array(configuration.roots.keys),
-                leaseSeconds: configuration.leaseSeconds)
+                worker: heartbeat.workerID, modelDigest: identity.modelDigest, roots: roots,
+                leaseSeconds: leaseSeconds)
         } catch {
             Log.line("Cannot claim pages, trying again: \(error)")
             return nil
@@ -52,7 +72,7 @@ struct ClaimLoop: Sendable {
     /// Says once of each root that work waits under it which this worker cannot reach.
     private func tellOfUnreachableRoots(_ told: inout Set<String>) async {
         guard let waiting = try? await queue.rootsWithWork(modelDigest: identity.modelDigest) else { return }
-        for root in waiting.subtracting(configuration.roots.keys).subtracting(told).sorted() {
+        for root in waiting.subtracting(roots).subtracting(told).sorted() {
             Log.line(
                 "Pages wait under the root '\(root)', which this worker does not know: "
                     + "to have them done here, start it with --root \(root)=/PATH, where that folder is mounted.")
@@ -71,14 +91,12 @@ struct ClaimLoop: Sendable {
             heartbeat.ended(lease.token)
         }
         do throws(LeaseProblem) {
-            guard let root = configuration.roots[lease.file.root] else {
-                throw LeaseProblem(
-                    reason: "The worker does not know the root '\(lease.file.root)' of this file.", isPermanent: false)
+            if let span = await work.span {
+                let reading = try await reader.reading(lease, pages: span)
+                await read(reading, work: work, inHand: inHand, in: &group)
+            } else {
+                places.give()
             }
-            let file = root.appending(lease.file.path.components)
-            let plan = try pipeline.plan(for: lease)
-            try await SourceCheck.verify(file, is: lease.sha256, stamp: lease.stamp)
-            await render(file, plan: plan, work: work, inHand: inHand, in: &group)
         } catch {
             places.give()
             await work.failRest(reason: error.reason, isPermanent: error.isPermanent)
@@ -106,45 +124,35 @@ struct ClaimLoop: Sendable {
         await work.end()
     }
 
-    private func render(
-        _ file: FilePath, plan: PagePipeline.Plan, work: LeaseWork, inHand: PagesInHand,
-        in group: inout DiscardingTaskGroup
+    private func read(
+        _ reading: Reader.Reading, work: LeaseWork, inHand: PagesInHand, in group: inout DiscardingTaskGroup
     ) async {
-        let lease = work.lease
-        guard let span = await work.span else { return places.give() }
-        let session = pipeline.renderer.session(file, pages: span, pdfDPI: lease.pipeline.pdfDPI)
         var hasPlace = true
-        while !drain.isDraining, !heartbeat.isLost(lease.token), let rendered = await session.next() {
-            guard await work.needs(rendered.page) else { continue }
+        while !drain.isDraining, !heartbeat.isLost(work.lease.token), let page = await reading.next() {
+            guard await work.needs(page.page) else { continue }
             if !hasPlace { await places.take() }
             hasPlace = false
             inHand.begin()
             group.addTask {
-                await recognise(rendered, plan: plan, work: work)
+                await recognise(page, of: reading, work: work)
                 places.give()
                 inHand.end()
             }
         }
         if hasPlace { places.give() }
-        await session.cancel()
+        await reading.cancel()
     }
 
     /// Settles one page; one whose lease was lost, or that had not begun when the worker was told to leave, is given back.
-    private func recognise(_ rendered: RenderedPage, plan: PagePipeline.Plan, work: LeaseWork) async {
+    private func recognise(_ page: Reader.Reading.Page, of reading: Reader.Reading, work: LeaseWork) async {
         // The engine asks before it begins with a page, and then while it works on it.
         let isCancelled: @Sendable () -> Bool = { [heartbeat, drain] in
             drain.isUrgent || heartbeat.isLost(work.lease.token)
-                || !work.begins(rendered.page, isDraining: drain.isDraining)
+                || !work.begins(page.page, isDraining: drain.isDraining)
         }
-        guard let outcome = try? await pipeline.outcome(of: rendered, plan: plan, isCancelled: isCancelled) else {
+        guard let outcome = try? await reading.outcome(of: page, isCancelled: isCancelled) else {
             return
         }
         await work.settle(outcome)
     }
-}
-
-/// Why none of a lease's pages can be recognised.
-struct LeaseProblem: Error {
-    let reason: String
-    let isPermanent: Bool
 }

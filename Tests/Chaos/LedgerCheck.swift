@@ -1,0 +1,105 @@
+package import Shared
+
+/// Proves from the job tables alone that each page was done once, and that nothing was mixed up.
+package struct LedgerCheck: Sendable {
+    let database: Database
+    let batch: Int64
+
+    package init(database: Database, batch: Int64) {
+        self.database = database
+        self.batch = batch
+    }
+
+    /// What is wrong, in sentences; empty where nothing is.
+    ///
+    /// `pages` is how many the batch has; `quarantined` are the paths and pages that must be so.
+    package func faults(pages: Int, quarantined: [(path: String, page: Int)] = []) async throws -> [String] {
+        // What is left to be counted is counted now.
+        let queue = PageQueue(database: database)
+        while try await number("SELECT count(*) FROM quire.tally_delta") > 0 { try await queue.maintain() }
+        var faults: [String] = []
+        let rows = try await number("SELECT count(*) FROM quire.page")
+        if rows != pages { faults.append("\(rows) pages are recorded, of \(pages).") }
+        for (what, sql) in Self.questions {
+            let count = try await number(sql, sql.contains("$1") ? [.int(batch)] : [])
+            if count != 0 { faults.append("\(count) \(what).") }
+        }
+        var found: [String] = []
+        for var row in try await database.query(Self.quarantinedSQL) { found.append(try row.text()) }
+        let expected = quarantined.map { "\($0.path):\($0.page)" }.sorted()
+        if found.sorted() != expected { faults.append("Quarantined are \(found), and should be \(expected).") }
+        return faults
+    }
+
+    private func number(_ sql: String, _ parameters: [SQLValue] = []) async throws -> Int {
+        var rows = try await database.query(sql, parameters)
+        return rows.isEmpty ? -1 : try rows[0].int()
+    }
+
+    private static let quarantinedSQL = """
+        SELECT convert_from(f.path, 'UTF8') || ':' || p.page_no FROM quire.page p
+        JOIN quire.batch_file f ON f.document_id = p.document_id WHERE p.state = 'quarantined'
+        """
+
+    /// Each counts what must not be.
+    private static let questions: [(what: String, sql: String)] = [
+        ("jobs are left", "SELECT count(*) FROM quire.job"),
+        (
+            "pages of documents have no result",
+            """
+            SELECT count(*) FROM quire.batch_document d, generate_series(1, d.page_count) n
+            WHERE d.batch_id = $1 AND NOT EXISTS (
+              SELECT FROM quire.page p WHERE p.document_id = d.document_id AND p.page_no = n)
+            """
+        ),
+        (
+            "pages have the text of another page",
+            """
+            SELECT count(*) FROM quire.page p JOIN quire.document d ON d.id = p.document_id
+            WHERE p.state <> 'quarantined' AND (p.state <> 'done'
+              OR p.markdown IS DISTINCT FROM 'Page ' || p.page_no || ' of ' || encode(d.sha256, 'hex'))
+            """
+        ),
+        (
+            // A result that came too late would carry the token of a lease that another followed.
+            "pages were not recorded by the last lease that covered them, and its worker",
+            """
+            SELECT count(*) FROM quire.page p LEFT JOIN (
+              SELECT DISTINCT ON (p.document_id, p.page_no) p.document_id, p.page_no, a.token, a.worker_id
+              FROM quire.page p JOIN quire.attempt a ON a.document_id = p.document_id
+                AND p.page_no BETWEEN a.first_page AND a.first_page + a.n_pages - 1
+              ORDER BY p.document_id, p.page_no, a.started_at DESC) l USING (document_id, page_no)
+            WHERE (p.token, p.worker_id) IS DISTINCT FROM (l.token, l.worker_id)
+            """
+        ),
+        (
+            "tallies are not what the tables say",
+            """
+            SELECT count(*) FROM quire.tally t, (
+              SELECT count(*) AS pages, count(*) FILTER (WHERE state = 'done') AS done,
+                count(*) FILTER (WHERE state = 'blank') AS blank, count(*) FILTER (WHERE state = 'failed') AS failed,
+                count(*) FILTER (WHERE state = 'quarantined') AS quarantined FROM quire.page) p
+            WHERE t.batch_id = $1 AND (t.pages, t.done, t.blank, t.failed, t.quarantined)
+              IS DISTINCT FROM (p.pages, p.done, p.blank, p.failed, p.quarantined)
+            """
+        ),
+        (
+            "documents are counted wrongly",
+            """
+            SELECT count(*) FROM quire.batch_document d JOIN (
+              SELECT document_id, count(*) FILTER (WHERE state = 'done') AS done,
+                count(*) FILTER (WHERE state = 'quarantined') AS quarantined FROM quire.page GROUP BY document_id) p
+              USING (document_id)
+            WHERE d.batch_id = $1 AND (d.done, d.quarantined, d.blank + d.failed)
+              IS DISTINCT FROM (p.done::int, p.quarantined::int, 0)
+            """
+        ),
+        (
+            "leases ended without an entry in the ledger",
+            """
+            SELECT count(DISTINCT p.token) FROM quire.page p
+            WHERE NOT EXISTS (SELECT FROM quire.attempt a WHERE a.token = p.token)
+            """
+        ),
+    ]
+}
