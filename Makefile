@@ -64,6 +64,11 @@ accuracy: build ## Compare bf16 and int8 with f32: scores, tokens, text
 	@mkdir -p $(OUT)/bench
 	@$(BIN)/quire-bench accuracy --json $(OUT)/bench/accuracy.jsonl --prompt "$$(printf '<image>\nFree OCR.')"
 
+.PHONY: bench-queue
+bench-queue: build ## Measure the job tables with 1,000,000 and 10,000,000 queued pages (5 minutes)
+	@mkdir -p $(OUT)/bench
+	@$(BIN)/quire-bench queue --pages 1000000 10000000 --seconds 30 --json $(OUT)/bench/queue.jsonl
+
 # Needs root for the second host (a network namespace); without it that part is left out, and it says so.
 .PHONY: soak
 soak: build ## Kill and cut off workers and database while 20,000 pages are done (3 minutes)

@@ -24,6 +24,8 @@ actor WorkerFleet {
     private let command: @Sendable (Route) -> [String]
     private(set) var places: [Place] = []
     private(set) var ended = 0
+    /// Those that were sent SIGKILL.
+    private var killed: Set<Int32> = []
     /// Results that came too late and were refused, by the workers' own words.
     private(set) var refused = 0
     private var words: [String] = []
@@ -48,12 +50,15 @@ actor WorkerFleet {
 
     func signal(_ number: Int32, pid: Int32) {
         guard let index = places.firstIndex(where: { $0.pid == pid }), places[index].isAlive else { return }
+        if number == SIGKILL { killed.insert(pid) }
         if number == SIGSTOP { places[index].isStopped = true }
         if number == SIGCONT { places[index].isStopped = false }
         places[index].program.send(signal: number)
     }
 
     /// Has all of them leave; those that do not within a minute are killed.
+    ///
+    /// Returns how those ended that were not killed before, perhaps so late that nobody has noticed yet.
     func leave() async -> [Int32] {
         for place in places where place.isAlive {
             place.program.send(signal: SIGCONT)
@@ -61,7 +66,8 @@ actor WorkerFleet {
         }
         var statuses: [Int32] = []
         for place in places {
-            statuses.append(await place.program.outcome(within: 60).status)
+            let status = await place.program.outcome(within: 60).status
+            if killed.contains(place.pid) { ended += 1 } else { statuses.append(status) }
             note(place.program.errors)
         }
         return statuses
