@@ -1,5 +1,5 @@
-import Testing
 import Claiming
+import Testing
 
 @Suite struct WakeUpTests {
     @Test func `a wait ends by itself, or when it is rung for`() async {
