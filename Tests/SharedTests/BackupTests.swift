@@ -1,4 +1,5 @@
 import Shared
+import Synchronization
 import SystemPackage
 import TestSupport
 import Testing
@@ -11,11 +12,22 @@ import Testing
 @Suite struct BackupTests {
     typealias Fixture = QueueFixture
 
-    /// Claims and records until nothing is left, or the task is cancelled; says after each range how many it did.
-    private static func work(_ fixture: Fixture, _ number: Int) async throws {
+    /// Whether the dump has begun and waits for its reader.
+    private final class DumpSignal: Sendable {
+        let stands = Atomic<Bool>(false)
+    }
+
+    /// Claims and records until nothing is left, or the task is cancelled.
+    private static func work(_ fixture: Fixture, _ number: Int, _ dump: DumpSignal) async throws {
         let queue = fixture.another()
         let worker = try await fixture.worker("w\(number)", pid: Int32(number + 1))
+        var leases = 0
         while !Task.isCancelled, let lease = try await fixture.claim(worker, on: queue) {
+            leases += 1
+            // Enough is left to be done while the dump stands, however long that takes to come about.
+            while leases > 100, !dump.stands.load(ordering: .relaxed), !Task.isCancelled {
+                try await Task.sleep(for: .milliseconds(5))
+            }
             // In two steps, so that leases with a part recorded are among what the dump sees.
             let first = lease.pages.lowerBound
             _ = try await queue.record(
@@ -49,11 +61,16 @@ import Testing
             """
         let database = fixture.connectionString
         let counted = try await withThrowingTaskGroup(of: Void.self) { group in
-            for number in 0..<3 { group.addTask { try await Self.work(fixture, number) } }
+            let signal = DumpSignal()
+            for number in 0..<3 { group.addTask { try await Self.work(fixture, number, signal) } }
             let dump = try RunningProgram("/bin/sh", ["-c", script, "sh", database, directory.path.string])
-            let isDumping =
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'pg_dump' AND wait_event = 'ClientWrite'"
+            // Whichever table it is at: more than fits between it and its reader is still to come.
+            let isDumping = """
+                SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+                  AND application_name = 'pg_dump' AND query LIKE 'COPY quire.%'
+                """
             while try await fixture.number(isDumping) == 0 { try await Task.sleep(for: .milliseconds(5)) }
+            signal.stands.store(true, ordering: .relaxed)
             let pages = "SELECT count(*) FROM quire.page"
             let before = try await fixture.number(pages)
             while try await fixture.number(pages) < before + 1000 { try await Task.sleep(for: .milliseconds(5)) }

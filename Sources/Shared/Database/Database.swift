@@ -70,11 +70,12 @@ package actor Database {
         let clock = ContinuousClock()
         let deadline = clock.now + .seconds(hasBeenConnected ? patienceSeconds : start?.seconds ?? patienceSeconds)
         var pause = 0.05
+        var wasAnswered = false
         while true {
             do throws(DatabaseError) {
                 return try body(openConnection())
             } catch {
-                guard isWorthRepeating(error), clock.now < deadline else { throw error }
+                guard isWorthRepeating(error, wasAnswered: &wasAnswered), clock.now < deadline else { throw error }
                 if !hasBeenConnected { start?.tell(error) }
                 // Jitter keeps many programs from coming back to a server in step.
                 let jittered = pause * Double.random(in: 0.5...1.5)
@@ -93,12 +94,18 @@ package actor Database {
         return opened
     }
 
-    private func isWorthRepeating(_ error: DatabaseError) -> Bool {
+    /// `wasAnswered`: whether the server was found to take connections before the attempt that failed.
+    private func isWorthRepeating(_ error: DatabaseError, wasAnswered: inout Bool) -> Bool {
         switch error {
         case .connectionLost:
             connection = nil
-            // A server that answers, and refuses, will do so again: a wrong password, a database that is not there.
-            return hasBeenConnected || start != nil && !Connection.isAnswered(connectionString: connectionString)
+            if hasBeenConnected { return true }
+            // A server that takes connections, and refuses this one, will do so again: a wrong password, a database that
+            // is not there. It may have become ready only after it refused, so one more attempt decides.
+            guard start != nil else { return false }
+            let isAnswered = Connection.isAnswered(connectionString: connectionString)
+            defer { wasAnswered = isAnswered }
+            return !(isAnswered && wasAnswered)
         case .server(let sqlState, _, _): return SQLStateAdvice.isTransient(sqlState)
         default: return false
         }
