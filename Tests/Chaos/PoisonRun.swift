@@ -25,10 +25,9 @@ package enum PoisonRun {
 
     /// `database` is a connection string; workers that end are reported dead at once, as `quire run` does on its host.
     ///
-    /// `places` is how many pages a worker has in hand. What is in hand beside the poison is lost with it: a neighbour
-    /// that happens to be there each time may be quarantined too.
+    /// `places` is how many pages a worker has in hand; what is in hand beside the poison is lost with it.
     package static func run(
-        database text: String, places: Int = 1, pages: Int = 64, poison: Int = 23
+        database text: String, places: Int = 6, pages: Int = 64, poison: Int = 23
     ) async throws -> Report {
         let database = Database(connectionString: text)
         let queue = PageQueue(database: database)

@@ -161,7 +161,7 @@ package final class Soak {
 
     /// A worker with a lease in hand that nothing has happened to yet.
     private func busyWorker() async throws -> Int32? {
-        let candidates = await fleet.places.filter { $0.isAlive && !$0.isStopped }.map(\.pid)
+        let candidates = await fleet.places.filter { $0.isAlive && !$0.isStopped && !$0.isKilled }.map(\.pid)
             .shuffled(using: &generator)
         for pid in candidates where try await !held(by: [pid]).isEmpty { return pid }
         return candidates.first

@@ -16,6 +16,8 @@ actor WorkerFleet {
         var program: RunningProgram
         var startTicks: Int64?
         var isStopped = false
+        /// It was sent SIGKILL; for a moment it may seem alive.
+        var isKilled = false
 
         var pid: Int32 { program.pid }
         var isAlive: Bool { startTicks != nil && ProcessIdentity.startTicks(of: pid) == startTicks }
@@ -24,8 +26,6 @@ actor WorkerFleet {
     private let command: @Sendable (Route) -> [String]
     private(set) var places: [Place] = []
     private(set) var ended = 0
-    /// Those that were sent SIGKILL.
-    private var killed: Set<Int32> = []
     /// Results that came too late and were refused, by the workers' own words.
     private(set) var refused = 0
     private var words: [String] = []
@@ -50,7 +50,7 @@ actor WorkerFleet {
 
     func signal(_ number: Int32, pid: Int32) {
         guard let index = places.firstIndex(where: { $0.pid == pid }), places[index].isAlive else { return }
-        if number == SIGKILL { killed.insert(pid) }
+        if number == SIGKILL { places[index].isKilled = true }
         if number == SIGSTOP { places[index].isStopped = true }
         if number == SIGCONT { places[index].isStopped = false }
         places[index].program.send(signal: number)
@@ -67,7 +67,7 @@ actor WorkerFleet {
         var statuses: [Int32] = []
         for place in places {
             let status = await place.program.outcome(within: 60).status
-            if killed.contains(place.pid) { ended += 1 } else { statuses.append(status) }
+            if place.isKilled { ended += 1 } else { statuses.append(status) }
             note(place.program.errors)
         }
         return statuses
