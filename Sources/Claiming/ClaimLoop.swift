@@ -15,6 +15,7 @@ package struct ClaimLoop<Reader: LeaseReader>: Sendable {
     private let drain: DrainSignal
     private let places: PagePlaces
     private let wakeUp: WakeUp
+    private let leasesInHand = WorkInHand(0)
 
     package init(
         queue: PageQueue, identity: WorkerIdentity, roots: [String], leaseSeconds: Double, reader: Reader,
@@ -41,11 +42,14 @@ package struct ClaimLoop<Reader: LeaseReader>: Sendable {
                 await places.take()
                 if !drain.isDraining, let lease = await claim() {
                     pause = .milliseconds(200)
+                    heartbeat.began(lease.token)
+                    if lease.mustBeAlone { await beAlone(with: lease) }
                     await read(lease, in: &group)
+                    if lease.mustBeAlone { await leasesInHand.waitForNone() }
                 } else {
                     places.give()
                     guard !drain.isDraining else { break }
-                    await tellOfUnreachableRoots(&told)
+                    await tellOfWorkLeft(&told)
                     // Jitter keeps many idle workers from asking in step, also when a submission wakes all of them.
                     if await wakeUp.wait(upTo: pause * Double.random(in: 0.5...1.5)) {
                         try? await Task.sleep(for: .milliseconds(Int.random(in: 0...200)))
@@ -69,26 +73,32 @@ package struct ClaimLoop<Reader: LeaseReader>: Sendable {
         }
     }
 
-    /// Says once of each root that work waits under it which this worker cannot reach.
-    private func tellOfUnreachableRoots(_ told: inout Set<String>) async {
-        guard let waiting = try? await queue.rootsWithWork(modelDigest: identity.modelDigest) else { return }
-        for root in waiting.subtracting(roots).subtracting(told).sorted() {
-            Log.line(
-                "Pages wait under the root '\(root)', which this worker does not know: "
-                    + "to have them done here, start it with --root \(root)=/PATH, where that folder is mounted.")
-            told.insert(root)
-        }
+    /// Says once of each kind of work that waits why this worker leaves it to others.
+    private func tellOfWorkLeft(_ told: inout Set<String>) async {
+        guard let waiting = try? await queue.requirements() else { return }
+        let reasons = Set(waiting.compactMap { $0.refusal(by: identity, roots: roots) })
+        for reason in reasons.subtracting(told).sorted() { Log.line(reason) }
+        told.formUnion(reasons)
+    }
+
+    /// Waits until nothing but this lease is in hand: should the worker be lost once more, it is known by which page.
+    private func beAlone(with lease: Lease) async {
+        Log.line(
+            "Page \(lease.pages.lowerBound) of \(lease.file.path) was in hand when workers were lost: it is read by itself, "
+                + "after all that is in hand.")
+        await leasesInHand.waitForNone()
     }
 
     /// Renders a lease's pages, each of which is recognised by a task of its own; begins with a place that is taken.
     private func read(_ lease: Lease, in group: inout DiscardingTaskGroup) async {
-        heartbeat.began(lease.token)
         let work = LeaseWork(lease, queue: queue, heartbeat: heartbeat)
         // The reading counts as one, so that the lease does not end between two pages.
-        let inHand = PagesInHand(1)
+        let inHand = WorkInHand(1)
+        leasesInHand.begin()
         group.addTask {
             await store(work, until: inHand)
             heartbeat.ended(lease.token)
+            leasesInHand.end()
         }
         do throws(LeaseProblem) {
             if let span = await work.span {
@@ -105,7 +115,7 @@ package struct ClaimLoop<Reader: LeaseReader>: Sendable {
     }
 
     /// Hands a lease's pages over every few seconds, and ends it with the last one, beside the reading of the next.
-    private func store(_ work: LeaseWork, until inHand: PagesInHand) async {
+    private func store(_ work: LeaseWork, until inHand: WorkInHand) async {
         await withTaskGroup(of: Bool.self) { group in
             group.addTask {
                 await inHand.waitForNone()
@@ -125,7 +135,7 @@ package struct ClaimLoop<Reader: LeaseReader>: Sendable {
     }
 
     private func read(
-        _ reading: Reader.Reading, work: LeaseWork, inHand: PagesInHand, in group: inout DiscardingTaskGroup
+        _ reading: Reader.Reading, work: LeaseWork, inHand: WorkInHand, in group: inout DiscardingTaskGroup
     ) async {
         var hasPlace = true
         while !drain.isDraining, !heartbeat.isLost(work.lease.token), let page = await reading.next() {

@@ -183,7 +183,13 @@ import Testing
         let stranger = try work.start("quire-worker")
         let told = try await work.wait { stranger.errors.contains("--root nas=") }
         #expect(told, "\(stranger.errors)")
+        // As after an update in the middle of a batch.
+        try await work.database.query("UPDATE quire.pipeline SET engine_version = '0.0.9'")
         let worker = try work.start("quire-worker", "--root", "nas=\(work.directory.path)")
+        let hasRefused = try await work.wait { worker.errors.contains("submitted for Quire 0.0.9") }
+        #expect(hasRefused, "\(worker.errors)")
+        try await work.database.query(
+            "UPDATE quire.pipeline SET engine_version = $1", [.text(QuireVersion.current)])
         let finished = try await work.wait { try await work.status()?.isFinished == true }
         #expect(finished, "\(worker.errors)")
         for program in [stranger, worker] {

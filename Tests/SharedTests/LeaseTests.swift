@@ -184,11 +184,31 @@ import Testing
         let elsewhere = try await fixture.queue.claim(
             worker: worker, modelDigest: Fixture.model, roots: ["elsewhere"], leaseSeconds: 60)
         #expect(elsewhere == nil)
-        #expect(try await fixture.queue.rootsWithWork(modelDigest: Fixture.model) == [root])
-        #expect(try await fixture.queue.rootsWithWork(modelDigest: "another").isEmpty)
         let here = try await fixture.queue.claim(
             worker: worker, modelDigest: Fixture.model, roots: ["elsewhere", root], leaseSeconds: 60)
         #expect(here?.pages == 1...3)
+    }
+
+    @Test func `a worker is given only pages for its version and its model, and says what it lacks`() async throws {
+        let (fixture, _, _) = try await prepared(pages: 3)
+        let identity = WorkerIdentity(
+            name: "old", host: "here", bootID: "boot", pid: 7, processStartTicks: 5, device: "cpu", version: "0.0.9",
+            modelDigest: Fixture.model)
+        let old = try await fixture.queue.register(identity)
+        #expect(try await fixture.claim(old) == nil)
+        let required = try #require(try await fixture.queue.requirements().first)
+        let wanted = WorkRequirement(
+            root: Fixture.folder().root, modelDigest: Fixture.model, engineVersion: QuireVersion.current)
+        #expect(required == wanted)
+        let refusal = try #require(required.refusal(by: identity, roots: ["home"]))
+        #expect(refusal.contains("Quire \(QuireVersion.current), and this worker is 0.0.9"))
+
+        var other = identity
+        (other.version, other.modelDigest) = (QuireVersion.current, String(repeating: "cd", count: 32))
+        #expect(required.refusal(by: other, roots: ["home"])?.contains("for the model abab") == true)
+        other.modelDigest = Fixture.model
+        #expect(required.refusal(by: other, roots: ["nas"])?.contains("--root home=/PATH") == true)
+        #expect(required.refusal(by: other, roots: ["home"]) == nil)
     }
 
     @Test func `results keep everything that was handed over`() async throws {

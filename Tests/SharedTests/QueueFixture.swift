@@ -11,6 +11,9 @@ struct QueueFixture {
 
     static let model = String(repeating: "ab", count: 32)
 
+    /// After which a page that failed is due for the first time: no page is due by itself, however slow the machine is.
+    static let retrySeconds = 300.0
+
     init() async throws {
         self.init(connectionString: try await TestPostgres.shared.makeDatabase())
     }
@@ -52,16 +55,23 @@ struct QueueFixture {
     func openBatch(
         _ name: String? = nil, folder: FilePath = "archive", mode: String = "base", priority: Int = 0
     ) async throws -> Int64 {
-        try await queue.openBatch(
+        let batch = try await queue.openBatch(
             name: name, source: Self.folder(folder), pipeline: Self.pipeline(mode: mode), priority: priority
         ).batch.id
+        try await database.query(
+            "UPDATE quire.batch SET retry_seconds = $2 WHERE id = $1", [.int(batch), .double(Self.retrySeconds)])
+        return batch
     }
 
     func worker(_ name: String = "w1", pid: Int32 = 100) async throws -> Int64 {
-        try await queue.register(
+        let worker = try await queue.register(
             WorkerIdentity(
                 name: name, host: "here", bootID: "boot", pid: pid, processStartTicks: 5, device: "cpu (2 threads)",
                 version: QuireVersion.current, modelDigest: Self.model))
+        // It has no heartbeat, and is not silent however long the test takes.
+        try await database.query(
+            "UPDATE quire.worker SET seen_at = now() + interval '1 h' WHERE id = $1", [.int(worker)])
+        return worker
     }
 
     func claim(_ worker: Int64, on queue: PageQueue? = nil, seconds: Double = 600) async throws -> Lease? {

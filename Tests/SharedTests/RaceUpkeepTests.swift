@@ -81,8 +81,6 @@ import Testing
     private func waiting() async throws -> (race: RaceFixture, batch: Int64) {
         let race = try await RaceFixture()
         let batch = try await race.batch(pages: 3)
-        // Not due by itself, however slow the machine is.
-        try await race.fixture.database.query("UPDATE quire.batch SET retry_seconds = 3600")
         let (lease, worker) = try await race.lease(batch)
         _ = try await race.fixture.queue.record(
             [Fixture.done(1), Fixture.failed(2), Fixture.done(3)], lease: lease, worker: worker)

@@ -86,7 +86,7 @@ import Testing
         let last = try await fixture.claim(worker, on: queue)
         if let last { try await queue.release(last, worker: worker) }
         try await queue.maintain()
-        _ = try await queue.rootsWithWork(modelDigest: Fixture.model)
+        _ = try await queue.requirements()
         _ = try await queue.workersOnHost(bootID: "b", host: "h")
         try await queue.unregister(worker: worker)
         let status = try #require(try await queue.status(batch: logins.batch).first)

@@ -36,7 +36,7 @@ import Testing
 
     @Test(arguments: [0, 1, 20])
     func `a lease ends after the last page in hand`(pages: Int) async {
-        let inHand = PagesInHand(1)
+        let inHand = WorkInHand(1)
         let counts = Counts()
         await withTaskGroup(of: Void.self) { group in
             for _ in 0..<pages {

@@ -35,6 +35,8 @@ struct WorkerFixture {
         }
         _ = try await queue.add(files, to: batch)
         heartbeat = LeaseHeartbeat(worker: try await queue.register(Self.identity))
+        // It is not silent however long the test takes.
+        try await database.query("UPDATE quire.worker SET seen_at = now() + interval '1 h'")
     }
 
     /// Claims the next range, as the claim loop does.

@@ -25,11 +25,13 @@ package struct Lease: Sendable {
     /// The batch's: at which attempt a page fails for good, and how long it waits for the second one.
     package var maxAttempts: Int
     package var retrySeconds: Double
+    /// Whether this one page is given up if its worker is lost once more: it is to be read with nothing else in hand.
+    package var mustBeAlone: Bool
 
     package init(
         batchID: Int64, jobID: Int64, token: Int64, documentID: Int64, sha256: SHA256Digest, format: DocumentFormat,
         file: SourceLocation, stamp: FileStamp, pages: ClosedRange<Int>, recordedElsewhere: Set<Int>, attempt: Int,
-        pipeline: Pipeline, maxAttempts: Int, retrySeconds: Double
+        pipeline: Pipeline, maxAttempts: Int, retrySeconds: Double, mustBeAlone: Bool
     ) {
         self.batchID = batchID
         self.jobID = jobID
@@ -45,6 +47,7 @@ package struct Lease: Sendable {
         self.pipeline = pipeline
         self.maxAttempts = maxAttempts
         self.retrySeconds = retrySeconds
+        self.mustBeAlone = mustBeAlone
     }
 }
 

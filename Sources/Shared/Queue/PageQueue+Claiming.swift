@@ -55,7 +55,7 @@ extension PageQueue {
         }
     }
 
-    /// Leases the next range of pages that this model can do; nil if there is none now.
+    /// Leases the next range of pages that this model and this version can do; nil if there is none now.
     ///
     /// `roots` names those that the worker can reach: batches under others are left to other workers; nil means all.
     /// Batches of the highest priority come first, and share by weight among themselves. The lease ends `leaseSeconds`
@@ -78,16 +78,20 @@ extension PageQueue {
         }
     }
 
-    /// The roots of open batches of this model that have work.
-    package func rootsWithWork(modelDigest: String) async throws(DatabaseError) -> Set<String> {
+    /// What open batches that have jobs ask of a worker.
+    package func requirements() async throws(DatabaseError) -> Set<WorkRequirement> {
         let rows = try await database.query(
             """
-            SELECT DISTINCT b.source_root FROM quire.batch b JOIN quire.pipeline p ON p.id = b.pipeline_id
-            WHERE b.state = 'open' AND b.has_jobs AND p.model_digest = $1
-            """, [.text(modelDigest)])
-        var roots: Set<String> = []
-        for var row in rows { roots.insert(try row.text()) }
-        return roots
+            SELECT DISTINCT b.source_root, p.model_digest, p.engine_version
+            FROM quire.batch b JOIN quire.pipeline p ON p.id = b.pipeline_id WHERE b.state = 'open' AND b.has_jobs
+            """)
+        var requirements: Set<WorkRequirement> = []
+        for var row in rows {
+            requirements.insert(
+                WorkRequirement(
+                    root: try row.text(), modelDigest: try row.text(), engineVersion: try row.text()))
+        }
+        return requirements
     }
 
     /// A row of `quire.claim`.
@@ -108,7 +112,7 @@ extension PageQueue {
             batchID: batch, jobID: job, token: token, documentID: document, sha256: sha256, format: format, file: file,
             stamp: stamp, pages: first...last,
             recordedElsewhere: Set((first...last).filter { recorded & (1 << ($0 - first)) != 0 }), attempt: attempt,
-            pipeline: pipeline, maxAttempts: maxAttempts, retrySeconds: retrySeconds)
+            pipeline: pipeline, maxAttempts: maxAttempts, retrySeconds: retrySeconds, mustBeAlone: try row.bool())
     }
 
     private static func giveBack(

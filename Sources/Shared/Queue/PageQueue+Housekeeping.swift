@@ -59,15 +59,20 @@ extension PageQueue {
     }
 
     /// Ends leases as lost; `condition` is about the leased job `j`.
+    ///
+    /// Where there are more than can be taken back at once, single pages come first: which of them was alone with its
+    /// worker must be seen before the worker's other leases are gone.
     private static func rescue(
         _ connection: Connection, where condition: String, _ parameters: [SQLValue]
     ) throws(DatabaseError) {
         let rows = try connection.query(
             """
             SELECT j.batch_id, j.id, j.first_page, j.n_pages, j.losses, b.max_losses, b.retry_seconds,
-              w.name, w.host, j.due < now()
+              w.name, w.host, j.due < now(), NOT EXISTS (
+                SELECT FROM quire.job o WHERE o.worker_id = j.worker_id AND o.state = 'leased'
+                  AND (o.batch_id, o.id) <> (j.batch_id, j.id))
             FROM quire.job j JOIN quire.batch b ON b.id = j.batch_id LEFT JOIN quire.worker w ON w.id = j.worker_id
-            WHERE j.state = 'leased' AND \(condition) ORDER BY j.batch_id, j.id LIMIT 500
+            WHERE j.state = 'leased' AND \(condition) ORDER BY j.n_pages, j.batch_id, j.id LIMIT 500
             FOR UPDATE OF j SKIP LOCKED
             """, parameters)
         for var row in rows {
@@ -75,11 +80,14 @@ extension PageQueue {
             let first = try row.int()
             let pages = first...first + (try row.int()) - 1
             let losses = try row.int()
-            let plan = LossPlan(
-                pages: pages, losses: losses, maxLosses: try row.int(), retrySeconds: try row.double())
+            let (maxLosses, retrySeconds) = (try row.int(), try row.double())
             let (name, host) = (try row.optionalText() ?? "unknown", try row.optionalText() ?? "unknown")
+            let isOverdue = try row.bool()
+            let plan = LossPlan(
+                pages: pages, losses: losses, isAlone: try row.bool(), maxLosses: maxLosses,
+                retrySeconds: retrySeconds)
             let reason =
-                try row.bool()
+                isOverdue
                 ? "The worker \(name) on \(host) recorded nothing before its lease ended."
                 : "The worker \(name) on \(host) was lost."
             try connection.query(

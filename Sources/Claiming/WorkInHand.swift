@@ -1,7 +1,7 @@
 internal import Synchronization
 
-/// Counts what is under way of one lease, and tells when nothing is left.
-package final class PagesInHand: Sendable {
+/// Counts what is under way, and tells when nothing is left.
+package final class WorkInHand: Sendable {
     private struct State {
         var count: Int
         var waiting: CheckedContinuation<Void, Never>?
@@ -23,7 +23,7 @@ package final class PagesInHand: Sendable {
         waiting?.resume()
     }
 
-    /// Waits for the last one's end, after which nothing may begin; for one waiter only.
+    /// Waits for the last one's end; for one waiter at a time, and nothing may begin meanwhile.
     package func waitForNone() async {
         await withCheckedContinuation { continuation in
             let isDone = state.withLock { state in
