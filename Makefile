@@ -27,6 +27,11 @@ setup: ## Check Swift and install missing Debian packages
 build: setup ## Build the four programs (release) in .build/release
 	@"$(SWIFT_PATH)" build -c release
 
+# Without it everything builds and runs on the processor.
+.PHONY: cuda
+cuda: ## Compile the kernels for NVIDIA GPUs, which the next build embeds
+	@tools/cuda
+
 # Exit code 1 of `quire run` means that everything else is exported but some files could not be read, and samples/archive
 # holds three such files on purpose. Any other code, 0 included, is a fault.
 .PHONY: demo

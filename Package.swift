@@ -40,6 +40,9 @@ let package = Package(
         system("CTIFF", "libtiff-4", "libtiff-dev"),
 
         .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3"])]),
+        .target(
+            name: "CUDAKernels", exclude: ["kernels"],
+            cSettings: [.unsafeFlags(["-std=c23"])], linkerSettings: [.linkedLibrary("dl")]),
         .target(name: "TextDistance", swiftSettings: settings),
         .target(name: "Digest", dependencies: ["CCrypto", systemPackage], swiftSettings: settings),
         .target(
@@ -54,7 +57,7 @@ let package = Package(
         .target(name: "CProcess"),
         .target(name: "Rendering", dependencies: ["CProcess", systemPackage], swiftSettings: settings),
         .target(
-            name: "Inference", dependencies: ["CKernels", systemPackage],
+            name: "Inference", dependencies: ["CKernels", "CUDAKernels", systemPackage],
             swiftSettings: settings),
 
         .executableTarget(
@@ -86,10 +89,14 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Shared", systemPackage], path: "Tests/TestSupport",
             swiftSettings: settings),
+        .target(
+            name: "CUDAShim", path: "Tests/CUDAShim",
+            cxxSettings: [.headerSearchPath("."), .unsafeFlags(["-std=c++20", "-O2"])]),
         .testTarget(
             name: "InferenceTests",
             dependencies: [
-                "Bench", "CKernels", "Digest", "Inference", "Parity", "TestSupport", "TextDistance", systemPackage,
+                "Bench", "CKernels", "CUDAKernels", "CUDAShim", "Digest", "Inference", "Parity", "TestSupport",
+                "TextDistance", systemPackage,
             ],
             exclude: ["Fixtures"],
             swiftSettings: settings),

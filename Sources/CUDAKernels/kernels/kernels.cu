@@ -1,0 +1,12 @@
+// All kernels, for nvcc: one module.
+#include "assembly.cuh"
+#include "attention.cuh"
+#include "choice.cuh"
+#include "convolution.cuh"
+#include "decode_attention.cuh"
+#include "elementwise.cuh"
+#include "experts.cuh"
+#include "gemm.cuh"
+#include "norms.cuh"
+#include "rope.cuh"
+#include "router.cuh"
