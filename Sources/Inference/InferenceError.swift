@@ -12,6 +12,10 @@ package enum InferenceError: Error, Sendable, Equatable, CustomStringConvertible
     case badTokenizer(FilePath, reason: String)
     /// A request does not fit the model: a prompt without `<image>`, or one longer than the context.
     case badRequest(String)
+    /// There is no GPU to compute on.
+    case noDevice(reason: String)
+    /// The GPU's driver reports a failure; `isMemory` where there was too little memory.
+    case deviceFailed(reason: String, isMemory: Bool)
     /// The caller asked to stop.
     case cancelled
 
@@ -28,6 +32,12 @@ package enum InferenceError: Error, Sendable, Equatable, CustomStringConvertible
             "The tokenizer \(path) cannot be used: \(reason)."
         case .badRequest(let reason):
             reason
+        case .noDevice(let reason):
+            "No GPU can be used: \(reason)."
+        case .deviceFailed(let reason, let isMemory):
+            isMemory
+                ? "The GPU has too little free memory: end other programs on it, or give fewer pages together (--memory)."
+                : "The GPU failed: \(reason). Start again; if it happens again, look at the system's log."
         case .cancelled:
             "Recognition was cancelled."
         }
