@@ -17,7 +17,7 @@ struct WorkerConfiguration: Sendable {
     let leaseSeconds: Double
 
     init(_ flags: Worker, settings: Settings) throws {
-        guard flags.device == "cpu" else { throw WorkerError.badDevice(flags.device) }
+        try Self.check(device: flags.device)
         model = try ModelLocation.find(flag: flags.model, settings: settings)
         let threads = try flags.threads ?? settings.number("QUIRE_THREADS") ?? sysconf(Int32(_SC_NPROCESSORS_ONLN))
         guard (1...1024).contains(threads) else { throw WorkerError.badThreads(threads) }
@@ -33,6 +33,24 @@ struct WorkerConfiguration: Sendable {
         leaseSeconds = flags.leaseSeconds
     }
 
+    /// Says why a device other than the processor cannot be used.
+    private static func check(device: String) throws {
+        guard device != "cpu" else { return }
+        guard device.hasPrefix("cuda:"), let ordinal = Int(device.dropFirst("cuda:".count)), ordinal >= 0 else {
+            throw WorkerError.badDevice(device, reason: "it is neither cpu nor cuda: and a number, as in cuda:0")
+        }
+        do {
+            let found = try CUDADevice.all()
+            throw WorkerError.badDevice(
+                device,
+                reason: found.indices.contains(ordinal)
+                    ? "\(found[ordinal].name) is there, but recognition runs on processors only so far"
+                    : CUDADevice.Obstacle.noDevice.sentence)
+        } catch InferenceError.noDevice(let reason) {
+            throw WorkerError.badDevice(device, reason: reason)
+        }
+    }
+
     /// What `quire status` and the results' provenance say that computes.
     var deviceName: String {
         "cpu (\(engine.threads == 1 ? "1 thread" : "\(engine.threads) threads"), \(engine.precision.rawValue))"
@@ -41,14 +59,14 @@ struct WorkerConfiguration: Sendable {
 
 /// Why a worker cannot start or go on, in a sentence that says what to do.
 enum WorkerError: Error, CustomStringConvertible {
-    case badDevice(String)
+    case badDevice(String, reason: String)
     case badThreads(Int)
     case badPrecision(String)
 
     var description: String {
         switch self {
-        case .badDevice(let device):
-            "Device '\(device)' cannot be used: this program was built without GPU code. Use --device cpu."
+        case .badDevice(let device, let reason):
+            "Device '\(device)' cannot be used: \(reason). Use --device cpu."
         case .badPrecision(let name):
             "'\(name)' is no precision: use f32, bf16 or int8 with --precision or QUIRE_PRECISION."
         case .badThreads(let count):

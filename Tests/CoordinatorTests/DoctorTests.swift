@@ -34,6 +34,7 @@ import Testing
         #expect(found["database"]?.text.contains("up to date") == true)
         #expect(found["model"]?.text.contains("8 531 872 parameters") == true)
         #expect(found["device"]?.text.contains("kernels for") == true)
+        #expect(found["device"]?.text.contains("GPU") == true)
     }
 
     @Test func `A database without tables is only looked at`() async throws {

@@ -156,11 +156,13 @@ extension RunTests {
         #expect(await worker.outcome().status == 0)
     }
 
-    @Test func `settings of precision and memory are checked at the start`() async throws {
+    @Test func `settings of device, precision and memory are checked at the start`() async throws {
         let work = try await Workspace()
         try await work.copySamples("scans/notice.png")
         for (arguments, told) in [
             (["--precision", "fp8"], "f32, bf16 or int8"), (["--memory", "lots"], "--memory is 'lots'"),
+            (["--device", "gpu"], "neither cpu nor cuda:"),
+            (["--device", "cuda:0"], "Device 'cuda:0' cannot be used: "),
         ] {
             let worker = try await RunningProgram.run(
                 RunningProgram.product("quire-worker"), arguments, environment: work.environment)

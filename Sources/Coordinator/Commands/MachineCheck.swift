@@ -6,14 +6,23 @@ internal import SystemPackage
 
 /// What the machine is.
 enum MachineCheck {
-    /// The processor, its threads and the kernels that it runs.
+    /// The processor, its threads and the kernels that it runs, and the GPUs.
     static func device() -> Doctor.Finding {
         let memory = memory().map { ", \(ByteCount.text($0)) of memory" } ?? ""
         let count = threads
         return Doctor.Finding(
             "device", isRight: true,
             "\(processor() ?? "unknown processor"), \(count == 1 ? "1 thread" : "\(count) threads"), "
-                + "kernels for \(Kernels.best.name)\(memory)")
+                + "kernels for \(Kernels.best.name)\(memory)\n\(graphics)")
+    }
+
+    /// The GPUs that are there, or why none can be used.
+    private static var graphics: String {
+        do throws(InferenceError) {
+            return try CUDADevice.all().map { "GPU: \($0)" }.joined(separator: "\n")
+        } catch {
+            return error.description
+        }
     }
 
     /// The hardware threads that this process may use.
