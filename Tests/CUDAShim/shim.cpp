@@ -67,14 +67,27 @@ void prepare(Fiber &fiber, void (*entry)()) {
 }
 #endif
 
-// The next thread that has not ended, in the block's order; -1 where there is none.
-int following(const Block &block, int from) {
-    for (int i = 1; i <= block.count; i++) {
-        const int step = block.isReversed ? block.count - i : i;
-        const int next = (from + step) % block.count;
+// The next of `count` threads from `first` on that has not ended, in the block's order; -1 where there is none.
+int following(const Block &block, int from, int first, int count) {
+    for (int i = 1; i <= count; i++) {
+        const int step = block.isReversed ? count - i : i;
+        const int next = first + (from - first + step) % count;
         if (!block.fibers[next].isDone) return next;
     }
     return -1;
+}
+
+void goOn(int next) {
+    Block &block = *running;
+    const int from = block.current;
+    // Nobody has come further in a hundred rounds: some wait for threads that never arrive.
+    if (++block.idle > 100L * block.count) {
+        if (block.failure.empty()) block.failure = "not all threads reach a barrier";
+        change(&block.fibers[from].stack, block.mainStack);
+    }
+    if (next == from) return;
+    block.current = next;
+    change(&block.fibers[from].stack, block.fibers[next].stack);
 }
 
 void run() {
@@ -86,18 +99,9 @@ void run() {
 
 Warp &warp() { return running->warps[running->current / warpSize]; }
 
-void yield() {
-    Block &block = *running;
-    const int from = block.current;
-    // Nobody has come further in a hundred rounds: some wait for threads that never arrive.
-    if (++block.idle > 100L * block.count) {
-        if (block.failure.empty()) block.failure = "not all threads reach a barrier";
-        change(&block.fibers[from].stack, block.mainStack);
-    }
-    const int next = following(block, from);
-    if (next == from) return;
-    block.current = next;
-    change(&block.fibers[from].stack, block.fibers[next].stack);
+void yieldInWarp() {
+    const int from = running->current, first = from / warpSize * warpSize;
+    goOn(following(*running, from, first, std::min(warpSize, running->count - first)));
 }
 
 void syncBlock() {
@@ -109,7 +113,7 @@ void syncBlock() {
         block.idle = 0;
         return;
     }
-    while (block.generation == generation) yield();
+    while (block.generation == generation) goOn(following(block, block.current, 0, block.count));
 }
 
 void leave() {
@@ -129,7 +133,7 @@ void leave() {
         block.arrived = 0;
         block.generation++;
     }
-    const int next = following(block, from);
+    const int next = following(block, from, 0, block.count);
     if (next < 0) {
         change(&fiber.stack, block.mainStack);
     } else {

@@ -1,9 +1,10 @@
 // Runs CUDA kernels on a processor, so that their logic is tested where there is no GPU.
 //
-// Each thread of a block is a fiber; fibers take turns and change places only at barriers and warp-wide operations.
-// What a kernel forgets shows: shared memory begins as NaNs, copies of `copyAsync` arrive only when they are waited
-// for, a barrier that not all threads reach ends the launch with a message, and blocks can be run with their threads
-// forwards or backwards.
+// Each thread of a block is a fiber; fibers take turns and change places only at barriers and warp-wide operations. A
+// warp runs until it meets a barrier of the whole block, so that warps are as far apart as they may be. What a kernel
+// forgets shows: shared memory begins as NaNs, and a barrier that not all threads reach ends the launch with a message.
+// Forwards, copies of `copyAsync` arrive only when they are waited for; backwards, where the last thread comes first,
+// they arrive at once.
 #pragma once
 
 #include <algorithm>
@@ -45,6 +46,11 @@ struct PendingCopy {
     const void *from;
 };
 
+inline void arrive(const PendingCopy &copy) {
+    if (copy.from) memcpy(copy.to, copy.from, 16);
+    else memset(copy.to, 0, 16);
+}
+
 struct Fiber {
     void *stack = nullptr;
     std::unique_ptr<unsigned char[]> memory;
@@ -79,7 +85,7 @@ struct Block {
 extern thread_local Block *running;
 
 void leave();
-void yield();
+void yieldInWarp();
 void syncBlock();
 Warp &warp();
 inline int lane() { return running->current % warpSize; }
@@ -94,7 +100,7 @@ template <class Work> void together(Work work) {
         own.generation++;
         running->idle = 0;
     } else {
-        while (own.generation == generation) yield();
+        while (own.generation == generation) yieldInWarp();
     }
 }
 
@@ -182,11 +188,13 @@ inline void checkAligned(const void *place, int bytes) {
         shim::running->failure = "an access of " + std::to_string(bytes) + " bytes is not aligned";
 }
 
-// Asynchronous copies, which arrive as late as they may.
+// Asynchronous copies, which arrive as late as they may, or at once.
 inline void copyAsync(void *shared, const void *global, bool isValid) {
     checkAligned(shared, 16);
     checkAligned(global, 16);
-    shim::running->fibers[shim::running->current].open.push_back({shared, isValid ? global : nullptr});
+    const shim::PendingCopy copy{shared, isValid ? global : nullptr};
+    if (shim::running->isReversed) shim::arrive(copy);
+    else shim::running->fibers[shim::running->current].open.push_back(copy);
 }
 inline void copyCommit() {
     auto &fiber = shim::running->fibers[shim::running->current];
@@ -196,10 +204,7 @@ inline void copyCommit() {
 template <int pending> void copyWait() {
     auto &groups = shim::running->fibers[shim::running->current].groups;
     while (groups.size() > (size_t)pending) {
-        for (const auto &copy : groups.front()) {
-            if (copy.from) memcpy(copy.to, copy.from, 16);
-            else memset(copy.to, 0, 16);
-        }
+        for (const auto &copy : groups.front()) shim::arrive(copy);
         groups.erase(groups.begin());
     }
 }
