@@ -20,7 +20,7 @@ extension KernelCase {
         return KernelCase(name, limit: exact) { (bench) throws(InferenceError) in
             // Few different tokens, so that n-grams come again; some histories repeat a stretch over and over.
             let capacity = 160
-            let histories = (0..<24).map { number -> [Int] in
+            var histories = (0..<24).map { number -> [Int] in
                 let length = [0, 1, size - 1, size, size + 1, 150][number % 6]
                 let period = number % 4 == 3 ? 1 + bench.integer(below: 40) : 0
                 var tokens: [Int] = []
@@ -28,6 +28,12 @@ extension KernelCase {
                     tokens.append(period > 0 && i >= period ? tokens[i - period] : bench.integer(below: 3))
                 }
                 return tokens
+            }
+            // An n-gram that begins with the window's first token, and one that begins before it.
+            if let window, window >= size {
+                for period in [window - size + 1, window - size + 2] {
+                    histories.append((0..<150).map { 10 + $0 % period })
+                }
             }
             let rule = NgramRule(size: size, window: window, exempt: [1])
             let flat = histories.flatMap { $0 + Array(repeating: -7, count: capacity - $0.count) }
