@@ -103,7 +103,8 @@ let package = Package(
         .testTarget(
             name: "CoordinatorTests",
             dependencies: [
-                "Coordinator", "Digest", "Inference", "Shared", "TestSupport", "TextDistance", systemPackage,
+                "Coordinator", "Digest", "Inference", "Rendering", "Shared", "TestSupport", "TextDistance",
+                systemPackage,
             ],
             swiftSettings: settings),
         .testTarget(
