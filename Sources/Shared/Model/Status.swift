@@ -72,10 +72,14 @@ package struct WorkerStatus: Sendable, Codable {
     package var modelDigest: String
     package var secondsSinceSeen: Double
     package var leasedPages: Int
+    /// It was asked to leave, and gets no more pages.
+    package var isDraining: Bool
+    /// Names of the roots that it knows; nil for workers of earlier versions.
+    package var roots: [String]?
 
     package init(
         id: Int64, name: String, host: String, pid: Int32, device: String, version: String, modelDigest: String,
-        secondsSinceSeen: Double, leasedPages: Int
+        secondsSinceSeen: Double, leasedPages: Int, isDraining: Bool = false, roots: [String]? = nil
     ) {
         self.id = id
         self.name = name
@@ -86,6 +90,8 @@ package struct WorkerStatus: Sendable, Codable {
         self.modelDigest = modelDigest
         self.secondsSinceSeen = secondsSinceSeen
         self.leasedPages = leasedPages
+        self.isDraining = isDraining
+        self.roots = roots
     }
 }
 
