@@ -94,20 +94,3 @@ package struct WorkerStatus: Sendable, Codable {
         self.roots = roots
     }
 }
-
-/// A page or a file that could not be read.
-package struct ProblemReport: Sendable, Codable {
-    package var batch: String
-    /// Path below the batch's folder; bytes that are not UTF-8 are shown as `\xNN`.
-    package var path: String
-    /// Nil for a whole file.
-    package var page: Int?
-    package var reason: String
-
-    package init(batch: String, path: String, page: Int?, reason: String) {
-        self.batch = batch
-        self.path = path
-        self.page = page
-        self.reason = reason
-    }
-}

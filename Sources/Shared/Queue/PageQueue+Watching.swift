@@ -95,35 +95,6 @@ extension PageQueue {
         return groups
     }
 
-    /// Files that cannot be read, then pages that failed or are quarantined, the latest first.
-    package func problems(batch: Int64?, limit: Int) async throws(DatabaseError) -> [ProblemReport] {
-        let rows = try await database.query(
-            """
-            SELECT b.name, b.source_root, b.source_path, x.root, x.path, x.page_no, x.reason FROM (
-              SELECT f.batch_id, f.root, f.path, NULL::integer AS page_no, f.reason, NULL::timestamptz AS at
-              FROM quire.batch_file f WHERE f.kind = 'unreadable' AND ($1::bigint IS NULL OR f.batch_id = $1)
-              UNION ALL
-              SELECT d.batch_id, f.root, f.path, p.page_no, p.error, p.finished_at
-              FROM quire.page p JOIN quire.batch_document d ON d.document_id = p.document_id
-              CROSS JOIN LATERAL (
-                SELECT root, path FROM quire.batch_file f
-                WHERE f.batch_id = d.batch_id AND f.document_id = d.document_id ORDER BY f.id LIMIT 1) f
-              WHERE p.state IN ('failed', 'quarantined') AND ($1::bigint IS NULL OR d.batch_id = $1)) x
-            JOIN quire.batch b ON b.id = x.batch_id
-            ORDER BY x.at DESC NULLS FIRST, x.path, x.page_no LIMIT $2
-            """, [batch.map { .int($0) } ?? .null, .int(limit)])
-        var problems: [ProblemReport] = []
-        for var row in rows {
-            let name = try row.text()
-            let (folder, file) = (try row.location(), try row.location())
-            let page = try row.optionalInt64().map { Int($0) }
-            problems.append(
-                ProblemReport(
-                    batch: name, path: file.path(below: folder).displayText, page: page, reason: try row.text()))
-        }
-        return problems
-    }
-
     private static func status(_ row: inout Row) throws(DatabaseError) -> BatchStatus {
         let (id, name, state) = (try row.int64(), try row.text(), try row.label(BatchState.self))
         let priority = try row.int()
