@@ -87,7 +87,9 @@ import Testing
             [Fixture.document("archive/a.pdf", content: "a", pages: 0)], to: batch)
         #expect(counts.unreadable == 1)
         #expect(
-            try await fixture.queue.problemGroups(batch: batch, limit: 9).map(\.reason) == ["The document has no pages."])
+            try await fixture.queue.problemGroups(batch: batch, limit: 9).map(\.reason) == [
+                "The document has no pages."
+            ])
     }
 
     @Test func `a changed file takes its old content out of the batch with all its counts`() async throws {
