@@ -74,6 +74,11 @@ bench-queue: build ## Measure the job tables with 1,000,000 and 10,000,000 queue
 	@mkdir -p $(OUT)/bench
 	@$(BIN)/quire-bench queue --pages 1000000 10000000 --seconds 30 --json $(OUT)/bench/queue.jsonl
 
+.PHONY: bench-submit
+bench-submit: build ## Submit 10,000 and 100,000 small files, each with a SIGKILL in the middle (3 minutes)
+	@mkdir -p $(OUT)/bench
+	@$(BIN)/quire-bench submit --files 10000 100000 --json $(OUT)/bench/queue.jsonl
+
 # Needs root for the second host (a network namespace); without it that part is left out, and it says so.
 .PHONY: soak
 soak: build ## Kill and cut off workers and database while 20,000 pages are done (3 minutes)

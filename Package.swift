@@ -49,7 +49,7 @@ let package = Package(
             name: "Migrations", path: "migrations",
             resources: [
                 .embedInCode("m0001_queue.sql"), .embedInCode("m0002_functions.sql"), .embedInCode("m0003_roles.sql"),
-                .embedInCode("m0004_lone_pages.sql"),
+                .embedInCode("m0004_lone_pages.sql"), .embedInCode("m0005_commands.sql"),
             ], swiftSettings: settings),
         .target(
             name: "Shared", dependencies: ["CLibPQ", "Digest", "Migrations", systemPackage],
@@ -110,7 +110,8 @@ let package = Package(
         .testTarget(
             name: "CoordinatorTests",
             dependencies: [
-                "Coordinator", "Digest", "Inference", "Shared", "TestSupport", "TextDistance", systemPackage,
+                "Coordinator", "Digest", "Inference", "Rendering", "Shared", "TestSupport", "TextDistance",
+                systemPackage,
             ],
             swiftSettings: settings),
         .testTarget(

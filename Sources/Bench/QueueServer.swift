@@ -52,11 +52,7 @@ struct QueueServer {
             return
         }
         await cluster.release()
-        let texts: [String] = ["/bin/rm", "-rf", "--", directory]
-        let words: [UnsafeMutablePointer<CChar>?] = texts.map { strdup($0) } + [nil]
-        defer { words.forEach { free($0) } }
-        var pid: pid_t = -1
-        if posix_spawn(&pid, "/bin/rm", nil, nil, words, environ) == 0 { waitpid(pid, nil, 0) }
+        TemporaryFolder.remove(FilePath(directory))
     }
 }
 

@@ -9,12 +9,12 @@ package struct Housekeeper: Sendable {
     private let drain: DrainSignal
     private let parent: Int32?
     private let heartbeatInterval: Duration
-    private let silenceSeconds: Double
+    private let upkeep: Upkeep
 
     /// `parent` is the process without which the worker leaves; the times are others only in tests.
     package init(
         queue: PageQueue, identity: WorkerIdentity, heartbeat: LeaseHeartbeat, drain: DrainSignal, parent: Int32?,
-        heartbeatInterval: Duration = .seconds(10), silenceSeconds: Double = PageQueue.silenceSeconds
+        heartbeatInterval: Duration = .seconds(10), upkeep: Upkeep? = nil
     ) {
         self.queue = queue
         self.identity = identity
@@ -22,12 +22,13 @@ package struct Housekeeper: Sendable {
         self.drain = drain
         self.parent = parent
         self.heartbeatInterval = heartbeatInterval
-        self.silenceSeconds = silenceSeconds
+        self.upkeep = upkeep ?? Upkeep(queue: queue)
     }
 
     /// Runs until the task is cancelled; failures are logged and tried again.
     package func run() async {
         var lastBeat = ContinuousClock.now
+        var upkeep = upkeep
         while !Task.isCancelled {
             // A parent that died is replaced by init or by the nearest subreaper.
             if let parent, getppid() != parent { drain.drain() }
@@ -37,7 +38,7 @@ package struct Housekeeper: Sendable {
                 }
                 lastBeat = .now
             }
-            await attempt("keep the queue") { try await queue.maintain(silenceSeconds: silenceSeconds) }
+            await attempt("keep the queue") { try await upkeep.keep() }
             try? await Task.sleep(for: .milliseconds(Int.random(in: 1000...2000)))
         }
     }

@@ -41,10 +41,15 @@ package struct QuireCommand: AsyncParsableCommand {
         version: QuireVersion.current,
         groupedSubcommands: [
             CommandGroup(name: "The whole job", subcommands: [RunCommand.self]),
-            CommandGroup(name: "In steps", subcommands: [SubmitCommand.self, StatusCommand.self, ExportCommand.self]),
+            CommandGroup(
+                name: "In steps",
+                subcommands: [SubmitCommand.self, StatusCommand.self, ShowCommand.self, ExportCommand.self]),
             CommandGroup(
                 name: "Steering",
-                subcommands: [RetryCommand.self, PauseCommand.self, ResumeCommand.self, CancelCommand.self]),
+                subcommands: [
+                    RetryCommand.self, PauseCommand.self, ResumeCommand.self, CancelCommand.self, PriorityCommand.self,
+                    WorkerCommand.self, PruneCommand.self,
+                ]),
             CommandGroup(
                 name: "Setting up", subcommands: [DoctorCommand.self, ModelCommand.self, MigrateCommand.self]),
         ])

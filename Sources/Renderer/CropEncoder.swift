@@ -10,7 +10,11 @@ struct CropEncoder {
 
     /// Reads the order and the pixels from the document's descriptor.
     func run(to output: Output) throws(RenderError) {
-        let input = try InputFile(descriptor: RenderRequest.documentDescriptor).mapped()
+        let mapping = try InputFile(descriptor: RenderRequest.documentDescriptor).mapped()
+        try withExtendedLifetime(mapping) { () throws(RenderError) in try run(mapping.bytes, to: output) }
+    }
+
+    private func run(_ input: UnsafeRawBufferPointer, to output: Output) throws(RenderError) {
         guard let order = CropOrder(input), order.width <= limits.maxPixels / order.height else {
             throw RenderError(.broken, "quire-render was given an image that it does not understand.")
         }

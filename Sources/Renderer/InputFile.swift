@@ -43,20 +43,20 @@ struct InputFile: Sendable {
     }
 
     /// The whole file in memory, for the formats that are one image.
-    func mapped() throws(RenderError) -> UnsafeRawBufferPointer {
+    func mapped() throws(RenderError) -> MappedFile {
         guard size > 0, let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED
         else {
             throw RenderError(.tooLarge, "The file has \(size) bytes, more than fits into the memory limit: raise it.")
         }
-        return UnsafeRawBufferPointer(start: address, count: size)
+        return MappedFile(UnsafeRawBufferPointer(start: address, count: size))
     }
 
     /// The password that the parent hands over.
-    static func password() throws(RenderError) -> [UInt8] {
+    static func password(from descriptor: Int32) throws(RenderError) -> [UInt8] {
         var password: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 1024)
         while password.count <= 4096 {
-            let got = Glibc.read(RenderRequest.passwordDescriptor, &buffer, buffer.count)
+            let got = Glibc.read(descriptor, &buffer, buffer.count)
             if got < 0, errno == EINTR { continue }
             guard got >= 0 else { throw RenderError(.broken, "quire-render was given a password that it cannot read.") }
             if got == 0 { break }
@@ -64,4 +64,14 @@ struct InputFile: Sendable {
         }
         return password
     }
+}
+
+/// A file's bytes in memory, given back with this object.
+final class MappedFile {
+    let bytes: UnsafeRawBufferPointer
+
+    /// Takes over what mmap(2) gave.
+    init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+    deinit { if let start = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: start), bytes.count) } }
 }

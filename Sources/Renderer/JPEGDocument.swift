@@ -23,10 +23,13 @@ private final class JPEGDecoder {
     private let state = UnsafeMutablePointer<jpeg_decompress_struct>.allocate(capacity: 1)
     private let errors = UnsafeMutablePointer<jpeg_error_mgr>.allocate(capacity: 1)
     private let context: JPEGContext
+    private let mapping: MappedFile
     let exif: EXIF
 
     /// Reads everything before the pixels.
-    init(file: UnsafeRawBufferPointer, reporter: FatalReporter) {
+    init(file mapping: MappedFile, reporter: FatalReporter) {
+        self.mapping = mapping
+        let file = mapping.bytes
         context = JPEGContext(reporter: reporter)
         state.initialize(to: jpeg_decompress_struct())
         errors.initialize(to: jpeg_error_mgr())

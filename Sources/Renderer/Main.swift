@@ -1,7 +1,7 @@
 private import Glibc
 import Rendering
 
-/// `quire-render`: turns one range of a document's pages into pixels, or counts them, and ends.
+/// `quire-render`: turns one range of a document's pages into pixels, or counts pages of documents, and ends.
 ///
 /// The only program that links parsers of foreign files. It knows no jobs, opens no file but fonts, and speaks the
 /// messages of `FrameHeader` on its output.
@@ -17,7 +17,8 @@ struct MainRenderer {
         do throws(RenderError) {
             try Confinement(request).apply()
             switch request.command {
-            case .inspect, .pages: try serve(request, to: output)
+            case .inspect: try Inspection(request, output: output).run()
+            case .pages: try serve(request, to: output)
             case .jpeg: try CropEncoder(limits: request.limits).run(to: output)
             case .selfTest:
                 try SelfTest.run()
@@ -34,12 +35,9 @@ struct MainRenderer {
     private static func serve(_ request: RenderRequest, to output: Output) throws(RenderError) {
         let input = InputFile(descriptor: RenderRequest.documentDescriptor)
         let format = try input.format()
-        let document = try open(input, format, request, output)
-        let opened = FrameHeader(
-            status: .opened, number: document.pageCount,
-            width: DocumentFormatName.allCases.firstIndex(of: format) ?? 0, payloadBytes: 0)
-        output.send(opened)
-        guard request.command == .pages else { return }
+        let password = request.hasPassword ? RenderRequest.passwordDescriptor : nil
+        let document = try openDocument(input, format, password: password, limits: request.limits, output)
+        output.send(opened(document, format))
         for page in request.first...request.last {
             Confinement.allowProcessorSeconds(request.limits.wholeSecondsPerPage)
             let stopwatch = Stopwatch()
@@ -58,15 +56,29 @@ struct MainRenderer {
         }
     }
 
-    private static func open(
-        _ input: InputFile, _ format: DocumentFormatName, _ request: RenderRequest, _ output: Output
+    /// Opens a document with the parser of its format; `password` is a descriptor, nil where there is none.
+    static func openDocument(
+        _ input: InputFile, _ format: DocumentFormatName, password: Int32?, limits: RenderLimits, _ output: Output
     ) throws(RenderError) -> any RenderableDocument {
         switch format {
-        case .pdf: try PDFDocument(input, password: request.hasPassword ? try InputFile.password() : nil)
+        case .pdf:
+            // Not by `map`, which cannot pass this error on.
+            if let password {
+                try PDFDocument(input, password: try InputFile.password(from: password))
+            } else {
+                try PDFDocument(input, password: nil)
+            }
         case .tiff: try TIFFDocument(input)
-        case .png: try PNGDocument(input, limits: request.limits, output: output)
-        case .jpeg: try JPEGDocument(input, limits: request.limits, output: output)
+        case .png: try PNGDocument(input, limits: limits, output: output)
+        case .jpeg: try JPEGDocument(input, limits: limits, output: output)
         }
+    }
+
+    /// The message that a document is open.
+    static func opened(_ document: any RenderableDocument, _ format: DocumentFormatName) -> FrameHeader {
+        FrameHeader(
+            status: .opened, number: document.pageCount,
+            width: DocumentFormatName.allCases.firstIndex(of: format) ?? 0, payloadBytes: 0)
     }
 }
 

@@ -8,16 +8,19 @@ import Rendering
 /// 16-bit samples keep their high byte (MODEL.md section 3).
 final class PNGDocument: RenderableDocument {
     let pageCount = 1
-    private let file: UnsafeRawBufferPointer
+    private let mapping: MappedFile
     private let reporter: FatalReporter
+    private var file: UnsafeRawBufferPointer { mapping.bytes }
 
     init(_ input: InputFile, limits: RenderLimits, output: Output) throws(RenderError) {
-        file = try input.mapped()
+        let mapping = try input.mapped()
+        let file = mapping.bytes
         // Signature, IHDR with its check sum: shorter files hold nothing at all.
         guard file.count >= 33, file[12..<16].elementsEqual(Array("IHDR".utf8)) else {
             throw RenderError(
                 .damaged, "The PNG file is cut off or damaged in its head: copy it again from its source.")
         }
+        self.mapping = mapping
         reporter = FatalReporter(output: output, introduction: "The PNG file is cut off or damaged")
     }
 

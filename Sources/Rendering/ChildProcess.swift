@@ -82,6 +82,21 @@ final class ChildProcess: Sendable {
         }
     }
 
+    /// Address space in use now, bytes; nil where the program has ended or the system does not say.
+    var addressSpace: Int? {
+        end.withLock { end -> Int? in
+            guard end == nil else { return nil }
+            let file = open("/proc/\(pid)/statm", O_RDONLY | O_CLOEXEC)
+            guard file >= 0 else { return nil }
+            defer { close(file) }
+            var text = [UInt8](repeating: 0, count: 128)
+            let count = read(file, &text, text.count)
+            // The first field counts pages.
+            let digits = text.prefix(max(0, count)).prefix { $0 != UInt8(ascii: " ") }
+            return Int(String(decoding: digits, as: UTF8.self)).map { $0 * Int(getpagesize()) }
+        }
+    }
+
     /// Waits for the program to end and reaps it.
     func wait() -> End {
         // First without reaping and without the lock, so that `kill` can come from elsewhere meanwhile.

@@ -62,6 +62,22 @@ struct Pipe: ~Copyable {
     consuming func takeReading() -> Descriptor { reading }
 }
 
+/// Two connected sockets for messages that carry descriptors, closed in programs that are started.
+struct SocketPair: ~Copyable {
+    let ours: Descriptor
+    let theirs: Descriptor
+
+    init() throws(RenderError) {
+        var ends: [Int32] = [-1, -1]
+        guard quire_socket_pair(&ends) == 0 else { throw RenderError(lastErrorDuring: "make a socket") }
+        ours = Descriptor(owning: ends[0])
+        theirs = Descriptor(owning: ends[1])
+    }
+
+    /// Closes the end of the other side and hands ours over.
+    consuming func takeOurs() -> Descriptor { ours }
+}
+
 extension RenderError {
     /// The system refused something that does not depend on the document; `errno` says why.
     init(lastErrorDuring action: String) {

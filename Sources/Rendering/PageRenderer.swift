@@ -30,20 +30,9 @@ package struct PageRenderer: Sendable {
         return PageRenderer(executable: executable, limits: limits)
     }
 
-    /// Counts the pages of a document; reads the password from `<file name>.password` beside it where that exists.
+    /// Counts the pages of one document, in a child of its own; `DocumentInspector` is for many.
     package func inspect(_ file: FilePath) async throws(RenderError) -> DocumentSummary {
-        try await blocking { () throws(RenderError) in
-            let document = try DocumentFile(file)
-            let format = try document.format()
-            let (_, opened) = try RenderChild.opening(document, with: executable, request(.inspect))
-            guard opened.number >= 1, DocumentFormatName.allCases.firstIndex(of: format) == Int(opened.width) else {
-                throw RenderError(
-                    .broken,
-                    "quire-render took the document for another format: install the one "
-                        + "that belongs to this program.")
-            }
-            return DocumentSummary(format: format, pageCount: Int(opened.number))
-        }
+        try await DocumentInspector(self).inspect(file)
     }
 
     /// Renders a range of pages, counted from 1, in order.
@@ -72,7 +61,7 @@ package struct PageRenderer: Sendable {
         }
         let order = CropOrder(
             width: image.width, height: image.height, quality: min(max(quality, 1), 100), boxes: boxes)
-        return try await blocking { () throws(RenderError) in
+        return try await Self.blocking { () throws(RenderError) in
             let input = try Descriptor.memoryFile()
             try input.write(order.bytes)
             try input.write(image.bytes)
@@ -91,7 +80,7 @@ package struct PageRenderer: Sendable {
 
     /// Throws unless text in a font that the document does not carry is really drawn: fonts are installed.
     package func selfTest() async throws(RenderError) {
-        try await blocking { () throws(RenderError) in
+        try await Self.blocking { () throws(RenderError) in
             let child = try RenderChild(executable, request(.selfTest), input: try .null(), password: try .null())
             let message = try child.next { _ in nil }
             guard message.header.status == .opened else { throw child.error(of: message) }
@@ -104,11 +93,12 @@ package struct PageRenderer: Sendable {
         RenderRequest(command, limits: limits, parent: getpid())
     }
 
-    private func blocking<T: Sendable>(
+    /// Runs what waits for children on a thread that may block.
+    static func blocking<T: Sendable>(
         _ body: @escaping @Sendable () throws(RenderError) -> T
     ) async throws(RenderError) -> T {
         let result: Result<T, RenderError> = await withCheckedContinuation { continuation in
-            Self.queue.async { continuation.resume(returning: Result(catching: body)) }
+            queue.async { continuation.resume(returning: Result(catching: body)) }
         }
         return try result.get()
     }

@@ -95,6 +95,12 @@ final class RenderChild {
         return ParserNoise(noise)
     }
 
+    /// Drops what the parsers have written so far: it belongs to another document.
+    func forgetNoise() {
+        drainErrors()
+        noise = []
+    }
+
     // MARK: - Ends
 
     private var tookTooLong: RenderError {

@@ -1,10 +1,13 @@
 /// What one `quire-render` is asked to do: its arguments, written by the parent and read by the child.
 ///
-/// Files come by descriptor, so that names never matter: 3 is the document (for `jpeg` a `CropOrder` and pixels),
-/// 4 the password where there is one.
+/// Files come by descriptor, so that names never matter: 3 is the document (for `jpeg` a `CropOrder` and pixels, for
+/// `inspect` a socket through which documents come), 4 the password where there is one.
 package struct RenderRequest: Sendable, Equatable {
     package enum Command: String, Sendable {
-        /// Say the format and the number of pages.
+        /// Say the format and the number of pages of one document after the other.
+        ///
+        /// Each comes as a message with the document's descriptor, and the password's where there is one. An `opened`
+        /// message of 0 pages says at the beginning that the limits are in force.
         case inspect
         /// Render pages `first` to `last`.
         case pages

@@ -93,7 +93,8 @@ struct Worker: AsyncParsableCommand {
             name: configuration.name, host: ProcessIdentity.host, bootID: ProcessIdentity.bootID, pid: getpid(),
             processStartTicks: ProcessIdentity.startTicks(of: getpid()) ?? 0,
             device: configuration.deviceName, version: QuireVersion.current,
-            modelDigest: try await ModelDigest.compute(directory: configuration.model))
+            modelDigest: try await ModelDigest.compute(directory: configuration.model),
+            roots: configuration.roots.keys.sorted())
         let queue = session.queue
         let heartbeat = LeaseHeartbeat(worker: try await queue.register(identity))
         let together = engine.plan.pages == 1 ? "a page at a time" : "\(engine.plan.pages) pages together"

@@ -17,6 +17,8 @@ import Testing
         #expect(outcome.status == 0)
         for word in [
             "run", "submit", "status", "export", "retry", "pause", "resume", "cancel", "migrate", "model", "doctor",
+            "show",
+            "worker", "priority", "prune",
         ] {
             #expect(outcome.output.contains("\n  \(word) "), "\(word)")
         }
@@ -24,7 +26,10 @@ import Testing
         #expect(outcome.output.contains("4  interrupted"))
     }
 
-    @Test(arguments: ["run", "submit", "status", "export", "retry", "pause", "resume", "cancel", "migrate", "doctor"])
+    @Test(arguments: [
+        "run", "submit", "status", "export", "retry", "pause", "resume", "cancel", "migrate", "doctor", "show",
+        "worker", "priority", "prune",
+    ])
     func `every command has help with an example`(command: String) async throws {
         let outcome = try await Self.quire(command, "--help")
         #expect(outcome.status == 0)
@@ -35,7 +40,8 @@ import Testing
         ["nonsense"], ["submit"], ["run", "/tmp"], ["submit", "/nowhere/at/all"], ["submit", "/tmp", "--mode", "huge"],
         ["submit", "/tmp", "--prompt", "no place for the page"], ["submit", "/tmp", "--dpi", "1"],
         ["retry", "--page", "a.pdf"], ["retry", "--failed", "--document", "a.pdf"], ["run", "/tmp", "--workers", "0"],
-        ["submit", "/tmp", "--root", "archive"],
+        ["submit", "/tmp", "--root", "archive"], ["submit", "/tmp", "--weight", "0"], ["show", "a.pdf"],
+        ["prune", "--results"], ["worker", "drain"],
     ])
     func `wrong usage exits with 2 and a sentence`(arguments: [String]) async throws {
         let home = try TemporaryDirectory()

@@ -50,13 +50,24 @@ struct ExportFixture {
     }
 
     /// Records every page that is ready, as `result` says; pages for which it says nothing stay unsettled.
-    func record(_ result: (Int) -> PageOutcome.Result?) async throws {
+    func record(by other: Int64? = nil, _ result: (Int) -> PageOutcome.Result?) async throws {
+        let worker = other ?? worker
         while let lease = try await queue.claim(worker: worker, modelDigest: Self.model, leaseSeconds: 600) {
             let outcomes = lease.pages.map { page in result(page).map { PageOutcome(page: page, result: $0) } }
             let settled = outcomes.prefix { $0 != nil }.compactMap { $0 }
             if !settled.isEmpty { _ = try await queue.record(settled, lease: lease, worker: worker) }
             if settled.count < outcomes.count { return }
         }
+    }
+
+    /// A second worker.
+    func another(
+        host: String = "there", model: String = model, version: String = QuireVersion.current, roots: [String]? = nil
+    ) async throws -> Int64 {
+        try await queue.register(
+            WorkerIdentity(
+                name: "w2", host: host, bootID: "boot2", pid: 200, processStartTicks: 5, device: "cpu (2 threads)",
+                version: version, modelDigest: model, roots: roots))
     }
 
     func export(_ formats: Set<ExportFormat> = Set(ExportFormat.allCases)) async throws -> ExportReport {

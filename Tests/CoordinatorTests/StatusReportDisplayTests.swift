@@ -18,18 +18,23 @@ import Testing
         return status
     }
 
-    private func worker(model: String = "0123456789abcdef", silent: Double = 3) -> WorkerStatus {
+    private func worker(
+        model: String = "0123456789abcdef", silent: Double = 3,
+        version: String = QuireVersion.current, isDraining: Bool = false, roots: [String]? = nil
+    ) -> WorkerStatus {
         WorkerStatus(
-            id: 1, name: "w1", host: "here", pid: 7, device: "cpu (2 threads)", version: "1", modelDigest: model,
-            secondsSinceSeen: silent, leasedPages: 4)
+            id: 1, name: "w1", host: "here", pid: 7, device: "cpu (2 threads)", version: version, modelDigest: model,
+            secondsSinceSeen: silent, leasedPages: 4, isDraining: isDraining, roots: roots)
     }
 
-    private func notes(_ batches: [BatchStatus], _ workers: [WorkerStatus]) -> [String] {
-        StatusReport(batches: batches, workers: workers, problems: []).lines.filter { $0.contains("note:") }
+    private func notes(_ batches: [BatchStatus], _ workers: [WorkerStatus], waits: [BatchWait] = []) -> [String] {
+        StatusReport(batches: batches, workers: workers, problems: [], waits: waits).lines.filter {
+            $0.contains("note:")
+        }
     }
 
     @Test func `A report tells states, workers and problems`() {
-        let problem = ProblemReport(batch: "archive", path: "a.pdf", page: 3, reason: "Bad\nimage.")
+        let problem = ProblemGroup(reason: "Bad\nimage.", count: 5, batch: "archive", path: "a.pdf", page: 3)
         let lines = StatusReport(batches: [batch()], workers: [worker()], problems: [problem]).lines
         #expect(
             lines == [
@@ -41,8 +46,8 @@ import Testing
                 "WORKER  HOST  PID  DEVICE           MODEL            SEEN  PAGES IN WORK",
                 "w1      here    7  cpu (2 threads)  0123456789ab  3 s ago              4",
                 "",
-                "Latest problems",
-                "  archive: a.pdf, page 3: Bad image.",
+                "Problems by reason",
+                "  5  Bad image. (such as archive: a.pdf:3)",
             ])
     }
 
@@ -55,6 +60,29 @@ import Testing
         #expect(notes([batch { $0.state = .paused }], [worker()])[0].contains("quire resume archive"))
         #expect(notes([batch { $0.pages.pending = 0 }], []).isEmpty)
         #expect(notes([batch { $0.state = .cancelled }], []).isEmpty)
+    }
+
+    @Test func `Each obstacle has its sentence`() {
+        let idle = batch { $0.pages.leased = 0 }
+        let ready = BatchWait(batch: 1, root: "nas", hasReady: true)
+        let later = BatchWait(
+            batch: 1, root: "nas", hasReady: false, due: "2026-01-02T03:04:05.000Z", secondsUntilDue: 90)
+        #expect(notes([idle], [worker()], waits: [ready]).isEmpty)
+        #expect(notes([idle], [worker(roots: ["home", "nas"])], waits: [ready]).isEmpty)
+        #expect(notes([idle], [worker(version: "0")], waits: [ready])[0].contains("version of Quire"))
+        #expect(notes([idle], [worker(isDraining: true)], waits: [ready])[0].contains("asked to leave"))
+        #expect(notes([batch()], [worker(isDraining: true)], waits: [ready]).isEmpty, "what is in hand goes on")
+        #expect(notes([idle], [worker(roots: ["home"])], waits: [ready])[0].contains("--root nas=/PATH"))
+        let waiting = notes([idle], [worker()], waits: [later])
+        #expect(waiting[0].contains("2026-01-02T03:04:05.000Z (in 1 min 30 s)"))
+        #expect(waiting[0].contains("quire retry archive"))
+    }
+
+    @Test func `Problems beyond those that were looked at are owned up to`() {
+        let group = ProblemGroup(reason: "Bad.", count: 2, batch: "archive", path: "a.pdf", page: nil)
+        let lines = StatusReport(batches: [batch { $0.pages.failed = 9 }], workers: [], problems: [group]).lines
+        #expect(lines.contains("Problems by reason (2 of the latest of 12)"))
+        #expect(lines.last == "  2  Bad. (such as archive: a.pdf)")
     }
 
     @Test func `Without batches the report says how to begin`() {

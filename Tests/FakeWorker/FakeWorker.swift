@@ -60,7 +60,10 @@ struct FakeWorker: AsyncParsableCommand {
         let listener = session.makeListener()
         let keeper = Housekeeper(
             queue: housekeeping.queue, identity: identity, heartbeat: heartbeat, drain: drain, parent: nil,
-            heartbeatInterval: .seconds(heartbeatSeconds), silenceSeconds: silenceSeconds)
+            heartbeatInterval: .seconds(heartbeatSeconds),
+            upkeep: Upkeep(
+                queue: housekeeping.queue, silenceSeconds: silenceSeconds, hearing: .seconds(silenceSeconds / 3),
+                pause: .seconds(max(3, silenceSeconds * 2 / 9))))
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await keeper.run() }
             group.addTask { _ = await listener.run { wakeUp.ring() } }

@@ -40,6 +40,11 @@ import Testing
     @Test func `a submission killed in the middle goes on, and looks only into what was missing`() async throws {
         let work = try await Workspace()
         try await Self.makeFiles(work)
+        // Files that take a minute each hold it up between the folders, so that it is surely killed in the middle.
+        let slow = work.archive.appending("a-slow")
+        let endless = Workspace.project.appending("Tests/RenderingTests/Fixtures/endless-time.pdf")
+        let script = "mkdir \"$2\" && for i in $(seq 16); do cp \"$1\" \"$2/$i.pdf\"; done"
+        _ = try await RunningProgram.run("sh", ["-c", script, "sh", endless.string, slow.string])
         let stored = "SELECT count(*) FROM quire.batch_file"
         let first = try work.start("quire", "submit", work.archive.string)
         // The schema is made by the command itself: until then there is no table to count.
@@ -49,6 +54,7 @@ import Testing
         _ = await first.outcome()
         let before = try await work.number(stored)
         #expect(before > 0 && before < Self.count, "killed in the middle")
+        _ = try await RunningProgram.run("rm", ["-r", slow.string])
 
         let second = try await work.quire("submit", work.archive.string)
         #expect(second.status == 0, "\(second.output) \(second.errors)")

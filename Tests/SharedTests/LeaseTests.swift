@@ -232,7 +232,7 @@ import Testing
         #expect(pages[1].facts == PageFacts(width: 10, height: 20, dpi: nil, renderSeconds: 0.25))
         #expect(pages[2].error == "It cannot be read.")
         #expect(try await fixture.queue.pages(document: lease.documentID, from: 2, limit: 1).map(\.page) == [2])
-        let problems = try await fixture.queue.problems(batch: nil, limit: 5)
+        let problems = try await fixture.queue.problemGroups(batch: nil, limit: 5)
         #expect(problems.map(\.path) == ["a.pdf"] && problems.map(\.page) == [3])
     }
 }

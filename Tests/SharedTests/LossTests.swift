@@ -50,7 +50,7 @@ import Testing
         }
         let status = try await fixture.status(batch)
         #expect(status.pages.done == 2 && status.pages.failed == 1)
-        let page = try #require(try await fixture.queue.problems(batch: batch, limit: 1).first)
+        let page = try #require(try await fixture.queue.problemGroups(batch: batch, limit: 1).first)
         #expect(page.page == 2 && page.reason == "It cannot be read.")
     }
 
@@ -72,7 +72,7 @@ import Testing
         #expect(status.pages.done == 15 && status.pages.quarantined == 1 && status.isFinished)
         #expect(deaths == 7)
         #expect(status.pages == (try await fixture.countedPages(batch)))
-        let problem = try #require(try await fixture.queue.problems(batch: batch, limit: 1).first)
+        let problem = try #require(try await fixture.queue.problemGroups(batch: batch, limit: 1).first)
         #expect(problem.page == 11)
         #expect(problem.reason.contains("Workers were lost on this page 3 times"))
     }

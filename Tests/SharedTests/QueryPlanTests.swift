@@ -145,6 +145,66 @@ import Testing
         #expect(Self.scans(plans).contains { $0.contains(" on tally") }, "\(plans)")
     }
 
+    @Test func `problems are grouped by the latest, whatever the number of results`() async throws {
+        let watched = try await Watched()
+        _ = try await watched.fixture.queue.add(
+            [Fixture.file("archive/empty.pdf", .unreadable(reason: "It is empty."))], to: watched.batch)
+        for batch in [nil, watched.batch] {
+            let plans = try await watched.plans { queue in
+                let groups = try await queue.problemGroups(batch: batch, limit: 10)
+                #expect(groups.map(\.reason).contains("It is empty."))
+            }
+            let text = plans.joined(separator: "\n")
+            #expect(Self.wholesale(plans).isEmpty, "\(text)")
+            let pages = Set(Self.scans(plans).filter { $0.contains(" on page ") })
+            #expect(
+                pages.count == 1 && pages.allSatisfy { $0.contains("Backward using page_problem_time") }, "\(pages)")
+            #expect(text.contains("using batch_file_unreadable on batch_file"), "\(text)")
+        }
+    }
+
+    @Test func `why a batch waits is read from one entry`() async throws {
+        let watched = try await Watched()
+        let plans = try await watched.plans { queue in
+            let waits = try await queue.waits(batch: nil)
+            #expect(waits.map(\.hasReady) == [true])
+        }
+        #expect(Self.wholesale(plans).isEmpty, "\(plans)")
+        let reads = plans.joined().split(separator: "\n").filter { $0.contains("using job_ready on job") }
+        #expect(
+            !reads.isEmpty && reads.allSatisfy { $0.contains("rows=1 loops=1") || $0.contains("never") }, "\(reads)")
+
+        try await watched.fixture.database.query(
+            "UPDATE quire.job SET state = 'waiting', due = now() + interval '1 h' WHERE state = 'ready'")
+        let waiting = try await watched.plans { queue in
+            let wait = try await queue.waits(batch: watched.batch)
+            #expect(wait.map(\.hasReady) == [false] && wait[0].due != nil)
+        }
+        #expect(Self.wholesale(waiting).isEmpty, "\(waiting)")
+        let due = waiting.joined().split(separator: "\n").filter { $0.contains("using job_waiting on job") }
+        #expect(due.count == 1 && due[0].contains("rows=1 loops=1"), "\(due)")
+    }
+
+    @Test func `a page's attempts and a worker's go by their indexes`() async throws {
+        let watched = try await Watched()
+        // Of a ledger of one block, all would be read whatever the indexes.
+        try await watched.fixture.database.query(
+            """
+            INSERT INTO quire.attempt (token, batch_id, document_id, first_page, n_pages, attempt, worker_id, started_at,
+              outcome)
+            SELECT -n, $1, 1000000 + n, 1, 16, 1, 1000000 + n, now(), 'done' FROM generate_series(1, 5000) n
+            """, [.int(watched.batch)])
+        try await watched.fixture.database.query("ANALYZE quire.attempt")
+        let document = try await watched.fixture.number("SELECT min(document_id) FROM quire.attempt")
+        let plans = try await watched.plans { queue in
+            let report = try await queue.report(document: document, page: 3)
+            #expect(!report.attempts.isEmpty)
+        }
+        let text = plans.joined(separator: "\n")
+        #expect(text.contains("attempt_document"), "\(text)")
+        #expect(!Self.scans(plans).contains { $0.contains("Seq Scan on job") || $0.contains("Seq Scan on page ") })
+    }
+
     @Test func `keeping house reads what is due`() async throws {
         let watched = try await Watched()
         try await watched.fixture.database.query(

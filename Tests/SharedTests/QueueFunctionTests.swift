@@ -12,8 +12,12 @@ import Testing
         let fixture = Fixture(connectionString: text)
         _ = try await Migrator(database: fixture.database, migrations: Array(allMigrations.prefix(1))).migrate()
         let batch = try await fixture.openBatch()
-        let worker = try await fixture.worker()
         // As the first schema has it: one range leased with three of its pages recorded, one ready, one waiting.
+        let worker = try await fixture.number(
+            """
+            INSERT INTO quire.worker (name, host, boot_id, pid, process_start_ticks, device, version, model_digest, seen_at)
+            VALUES ('w1', 'here', 'boot', 100, 5, 'cpu', $1, $2, now() + interval '1 h') RETURNING id
+            """, [.text(QuireVersion.current), .text(Fixture.model)])
         try await fixture.database.query(
             """
             INSERT INTO quire.document (sha256, pipeline_id, format, page_count)

@@ -122,7 +122,10 @@ import Testing
         }
         #expect(try await queue.pages(document: id, from: 1, limit: 100).count == 40)
         _ = try await queue.workers()
-        _ = try await queue.problems(batch: nil, limit: 10)
+        _ = try await queue.problemGroups(batch: nil, limit: 10)
+        _ = try await queue.waits(batch: nil)
+        _ = try await queue.workerActivity(includingEnded: 10)
+        #expect(try await queue.report(document: id, page: 1).page == 1)
         await expectRefused(
             queue,
             Self.changes + [

@@ -87,7 +87,9 @@ import Testing
             [Fixture.document("archive/a.pdf", content: "a", pages: 0)], to: batch)
         #expect(counts.unreadable == 1)
         #expect(
-            try await fixture.queue.problems(batch: batch, limit: 9).map(\.reason) == ["The document has no pages."])
+            try await fixture.queue.problemGroups(batch: batch, limit: 9).map(\.reason) == [
+                "The document has no pages."
+            ])
     }
 
     @Test func `a changed file takes its old content out of the batch with all its counts`() async throws {
@@ -208,7 +210,7 @@ import Testing
         #expect(lease.file.path.bytes == path.bytes)
         let place = SourceLocation(root: "home", path: path)
         #expect(try await fixture.queue.knownFiles(batch: batch, at: [place]).keys.contains(place))
-        let shown = try await fixture.queue.problems(batch: batch, limit: 9).map(\.path)
+        let shown = try await fixture.queue.problemGroups(batch: batch, limit: 9).map(\.path)
         #expect(shown == ["\\xff"])
         #expect(path.displayText == "archive/M\\xfcller\\x0a.pdf")
         let files = try await fixture.queue.files(batch: batch)

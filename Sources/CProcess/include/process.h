@@ -16,6 +16,17 @@ int quire_memory_file(void);
 // Asks for a pipe that holds so many bytes; the system may refuse, which does no harm.
 void quire_pipe_capacity(int descriptor, int bytes);
 
+// Makes two connected sockets that keep the borders of messages, closed in programs that are started.
+// Returns 0, or -1 with errno.
+int quire_socket_pair(int *ends);
+
+// Hands over copies of 1 to 4 descriptors in one message. Returns 0, or -1 with errno (EPIPE where nobody is left).
+int quire_send_descriptors(int socket, const int *descriptors, int count);
+
+// Waits for such a message and takes its descriptors, which belong to the caller; `descriptors` has room for 4.
+// Returns how many they are, 0 where the other end is closed, or -1 with errno.
+int quire_receive_descriptors(int socket, int *descriptors);
+
 // Starts `path` in a process group of its own, with no signal blocked or ignored, /dev/null as input, `descriptors` as
 // 1, 2, 3, ... and every other descriptor closed. All of them must be above `count`. `arguments` and `environment` end
 // with null. Returns 0 and the process id, or an error number.

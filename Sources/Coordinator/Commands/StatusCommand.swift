@@ -3,13 +3,14 @@ private import FoundationEssentials
 internal import Shared
 internal import SystemPackage
 
-/// `quire status`: how far batches are, who works on them and what went wrong last.
+/// `quire status`: how far batches are, who works on them and what went wrong.
 package struct StatusCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "status", abstract: "Shows batches, workers and the latest problems.",
         discussion: """
-            For each batch: its documents and pages by state, pages a minute, and the time left. Then the workers with their \
-            device and when they were last heard of, and the latest files and pages that could not be read.
+            For each batch: its documents and pages by state, pages a minute, and the time left. A batch that \
+            does not go on says why. Then the workers with their device and when they were last heard of, and for what \
+            reasons files and pages could not be read, each with an example; `quire show` tells more of it.
 
             With --watch the display is renewed every two seconds (a line every few seconds where the output is no terminal) \
             until nothing is pending, or until Ctrl-C. With --json it is one JSON object; with both, one on each line.
@@ -33,7 +34,7 @@ package struct StatusCommand: AsyncParsableCommand {
 
     package init() {}
 
-    /// Problems that are shown.
+    /// Reasons that are shown.
     private static let problemCount = 10
 
     package func run() async throws {
@@ -82,7 +83,8 @@ package struct StatusCommand: AsyncParsableCommand {
     private static func report(_ queue: PageQueue, batch: Int64?) async throws -> StatusReport {
         StatusReport(
             batches: try await queue.status(batch: batch), workers: try await queue.workers(),
-            problems: try await queue.problems(batch: batch, limit: problemCount))
+            problems: try await queue.problemGroups(batch: batch, limit: problemCount),
+            waits: try await queue.waits(batch: batch))
     }
 
     private static func text(_ report: StatusReport, _ format: JSONEncoder.OutputFormatting) throws -> String {

@@ -3,6 +3,11 @@ package enum NumberText {
     /// The count with its noun, such as `1 page` and `2 pages`.
     package static func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
 
+    /// The count with the noun in its number, where the plural is not made with an s.
+    package static func count(_ number: Int, _ one: String, _ many: String) -> String {
+        "\(number) \(number == 1 ? one : many)"
+    }
+
     /// With one digit after the point below 100, such as `7.5`, else whole.
     package static func rate(_ value: Double) -> String {
         guard value.isFinite, abs(value) < 1e15 else { return "unknown" }

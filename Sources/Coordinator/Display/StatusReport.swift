@@ -1,19 +1,26 @@
 package import Shared
 
-/// What `quire status` shows: batches, workers and the latest problems.
+/// What `quire status` shows: batches, workers, and problems by reason.
 package struct StatusReport: Sendable, Codable {
     package var batches: [BatchStatus]
     package var workers: [WorkerStatus]
-    package var problems: [ProblemReport]
+    package var problems: [ProblemGroup]
+    /// By the batches' names: why those that do not go on do not.
+    package var obstacles: [String: String]
 
-    package init(batches: [BatchStatus], workers: [WorkerStatus], problems: [ProblemReport]) {
+    package init(batches: [BatchStatus], workers: [WorkerStatus], problems: [ProblemGroup], waits: [BatchWait] = []) {
         self.batches = batches
         self.workers = workers
         self.problems = problems
+        obstacles = [:]
+        for batch in batches {
+            obstacles[batch.name] = BatchObstacle.sentence(
+                batch: batch, workers: workers, wait: waits.first { $0.batch == batch.id })
+        }
     }
 
     /// A worker that was silent for so many seconds may be dead; heartbeats are due every ten.
-    private static let silenceLimit = 60.0
+    static let silenceLimit = 60.0
 
     /// The report for people.
     package var lines: [String] {
@@ -26,10 +33,10 @@ package struct StatusReport: Sendable, Codable {
         for batch in batches {
             if !lines.isEmpty { lines.append("") }
             lines += Self.lines(of: batch)
-            if let note = note(on: batch) { lines.append("  " + note) }
+            if let obstacle = obstacles[batch.name] { lines.append("  note: " + obstacle) }
         }
         if !workers.isEmpty { lines += [""] + workerLines }
-        if !problems.isEmpty { lines += ["", "Latest problems"] + problems.map { "  " + Self.text(of: $0) } }
+        if !problems.isEmpty { lines += [""] + problemLines }
         return lines
     }
 
@@ -69,23 +76,6 @@ package struct StatusReport: Sendable, Codable {
         return named.isEmpty ? "" : "; " + named.joined(separator: ", ")
     }
 
-    /// Why a batch with work left does not advance, if that can be told.
-    private func note(on batch: BatchStatus) -> String? {
-        guard !batch.isFinished else { return nil }
-        switch batch.state {
-        case .paused: return "note: the batch is paused. Go on: quire resume \(batch.name)"
-        case .cancelled: return nil
-        case .open: break
-        }
-        let serving = workers.filter { $0.modelDigest == batch.pipeline.modelDigest }
-        if serving.contains(where: { $0.secondsSinceSeen < Self.silenceLimit }) { return nil }
-        let model = batch.pipeline.modelDigest.prefix(12)
-        let start = "Start one: quire-worker --model DIR"
-        if !serving.isEmpty { return "note: the workers for this batch's model (\(model)) are silent. \(start)" }
-        if workers.isEmpty { return "note: pages are pending and no worker runs. \(start)" }
-        return "note: no worker has this batch's model (\(model)). \(start)"
-    }
-
     private var workerLines: [String] {
         var table = TextTable([
             ("WORKER", .left), ("HOST", .left), ("PID", .right), ("DEVICE", .left), ("MODEL", .left), ("SEEN", .right),
@@ -101,8 +91,18 @@ package struct StatusReport: Sendable, Codable {
         return table.lines
     }
 
-    private static func text(of problem: ProblemReport) -> String {
-        let page = problem.page.map { ", page \($0)" } ?? ""
-        return "\(problem.batch): \(problem.path)\(page): \(OneLine.text(problem.reason))"
+    private var problemLines: [String] {
+        let all = batches.reduce(0) { $0 + $1.pages.failed + $1.pages.quarantined + $1.documents.unreadable }
+        let shown = problems.reduce(0) { $0 + $1.count }
+        let width = problems.map { String($0.count).count }.max() ?? 0
+        // Where there are more, the groups are of the latest problems and of the commonest reasons.
+        return [all > shown ? "Problems by reason (\(shown) of the latest of \(all))" : "Problems by reason"]
+            + problems.map { problem in
+                let count = String(problem.count)
+                let gap = String(repeating: " ", count: width - count.count)
+                let page = problem.page.map { ":\($0)" } ?? ""
+                return "  \(gap)\(count)  \(OneLine.text(problem.reason)) "
+                    + "(such as \(OneLine.text(problem.batch)): \(problem.path)\(page))"
+            }
     }
 }

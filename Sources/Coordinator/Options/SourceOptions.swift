@@ -21,6 +21,9 @@ package struct SourceOptions: ParsableArguments {
     @Option(help: "Batches of a higher priority are recognised first.")
     package var priority = 0
 
+    @Option(help: "A batch's share of the work among batches of one priority: 2 gets twice as much as 1.")
+    package var weight = 1.0
+
     @Flag(help: "Read files again whose size and time of change are as before.")
     package var rescan = false
 
@@ -28,6 +31,14 @@ package struct SourceOptions: ParsableArguments {
 
     package mutating func validate() throws {
         if paths.isEmpty { throw ValidationError("Name at least one folder or file.") }
+        try Self.check(weight: weight)
         if let name, name.isEmpty { throw ValidationError("--name must not be empty.") }
+    }
+
+    /// The same for a new batch and for one that there is; the database holds weights as `real`.
+    package static func check(weight: Double) throws {
+        guard weight.isFinite, (0.001...1_000_000).contains(weight) else {
+            throw ValidationError("--weight must be a number from 0.001 to 1000000.")
+        }
     }
 }

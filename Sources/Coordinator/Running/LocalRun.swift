@@ -95,6 +95,7 @@ struct LocalRun: Sendable {
         _ workers: inout LocalWorkers, _ batch: Batch, _ status: inout BatchStatus
     ) async throws -> CommandFailure? {
         var lastUpkeep: ContinuousClock.Instant?
+        var upkeep = Upkeep(queue: queue)
         while true {
             guard stop.count == 0 else {
                 return CommandFailure(.interrupted, "Interrupted.")
@@ -102,7 +103,7 @@ struct LocalRun: Sendable {
             for notice in try await workers.tend(queue, settled: status.settledPages) { display.note(notice) }
             if lastUpkeep.map({ ContinuousClock.now - $0 >= .seconds(1) }) ?? true {
                 lastUpkeep = .now
-                try await queue.maintain()
+                try await upkeep.keep()
                 status = try await self.status(of: batch)
                 display.show(ProgressLine(status))
                 if status.isFinished { return nil }

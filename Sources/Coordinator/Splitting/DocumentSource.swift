@@ -6,9 +6,9 @@ package import SystemPackage
 
 /// Looks into one file: what it is, its digest and its pages.
 package struct DocumentSource: Sendable {
-    package let renderer: PageRenderer
+    private let inspector: DocumentInspector
 
-    package init(renderer: PageRenderer) { self.renderer = renderer }
+    package init(renderer: PageRenderer) { inspector = DocumentInspector(renderer) }
 
     /// Endings of files that are meant to be documents: such a file that is none is reported, not passed over.
     private static let endings: Set<String> = ["pdf", "tif", "tiff", "png", "jpg", "jpeg", "jpe"]
@@ -29,7 +29,7 @@ package struct DocumentSource: Sendable {
             return isMeant ? .unreadable(reason: reason) : .ignored(reason: reason)
         }
         do throws(RenderError) {
-            let summary = try await renderer.inspect(path)
+            let summary = try await inspector.inspect(path)
             guard let format = DocumentFormat(rawValue: summary.format.rawValue) else {
                 return .unreadable(reason: "quire-render took it for a format that this program does not know.")
             }

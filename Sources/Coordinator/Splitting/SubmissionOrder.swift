@@ -18,7 +18,8 @@ struct SubmissionOrder {
     /// Submits, and shows how far it is.
     func carryOut(queue: PageQueue, display: ProgressDisplay) async throws -> Outcome {
         let (batch, isNew) = try await queue.openBatch(
-            name: sources.name, source: paths.source, pipeline: pipeline, priority: sources.priority)
+            name: sources.name, source: paths.source, pipeline: pipeline, priority: sources.priority,
+            weight: sources.weight)
         let submission = Submission(
             queue: queue, batch: batch, root: paths.root, source: DocumentSource(renderer: renderer),
             rescans: sources.rescan)

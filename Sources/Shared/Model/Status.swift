@@ -72,10 +72,14 @@ package struct WorkerStatus: Sendable, Codable {
     package var modelDigest: String
     package var secondsSinceSeen: Double
     package var leasedPages: Int
+    /// It was asked to leave, and gets no more pages.
+    package var isDraining: Bool
+    /// Names of the roots that it knows; nil for workers of earlier versions.
+    package var roots: [String]?
 
     package init(
         id: Int64, name: String, host: String, pid: Int32, device: String, version: String, modelDigest: String,
-        secondsSinceSeen: Double, leasedPages: Int
+        secondsSinceSeen: Double, leasedPages: Int, isDraining: Bool = false, roots: [String]? = nil
     ) {
         self.id = id
         self.name = name
@@ -86,22 +90,7 @@ package struct WorkerStatus: Sendable, Codable {
         self.modelDigest = modelDigest
         self.secondsSinceSeen = secondsSinceSeen
         self.leasedPages = leasedPages
-    }
-}
-
-/// A page or a file that could not be read.
-package struct ProblemReport: Sendable, Codable {
-    package var batch: String
-    /// Path below the batch's folder; bytes that are not UTF-8 are shown as `\xNN`.
-    package var path: String
-    /// Nil for a whole file.
-    package var page: Int?
-    package var reason: String
-
-    package init(batch: String, path: String, page: Int?, reason: String) {
-        self.batch = batch
-        self.path = path
-        self.page = page
-        self.reason = reason
+        self.isDraining = isDraining
+        self.roots = roots
     }
 }

@@ -11,10 +11,12 @@ package struct WorkerIdentity: Sendable, Hashable {
     package var device: String
     package var version: String
     package var modelDigest: String
+    /// Names of the roots that it knows; nil where that does not matter.
+    package var roots: [String]?
 
     package init(
         name: String, host: String, bootID: String, pid: Int32, processStartTicks: Int64, device: String,
-        version: String, modelDigest: String
+        version: String, modelDigest: String, roots: [String]? = nil
     ) {
         self.name = name
         self.host = host
@@ -24,6 +26,7 @@ package struct WorkerIdentity: Sendable, Hashable {
         self.device = device
         self.version = version
         self.modelDigest = modelDigest
+        self.roots = roots
     }
 }
 

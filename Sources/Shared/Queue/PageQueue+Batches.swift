@@ -5,9 +5,9 @@ extension PageQueue {
     ///
     /// Without a name: the latest batch of this source and pipeline, else a new one named for the folder (`archive`,
     /// `archive-2`, ...). With a name: that batch, and `batchConflict` where it has another source or pipeline. A batch
-    /// that exists keeps its priority.
+    /// that exists keeps its priority and weight.
     package func openBatch(
-        name: String?, source: SourceLocation, pipeline: Pipeline, priority: Int
+        name: String?, source: SourceLocation, pipeline: Pipeline, priority: Int, weight: Double = 1
     ) async throws(DatabaseError) -> (batch: Batch, isNew: Bool) {
         try await database.transaction { connection throws(DatabaseError) in
             try connection.query("SELECT pg_advisory_xact_lock($1)", [.int(AdvisoryLock.batches)])
@@ -30,12 +30,15 @@ extension PageQueue {
             let rows = try connection.query(
                 """
                 WITH made AS (
-                  INSERT INTO quire.batch (name, priority, source_root, source_path, pipeline_id)
-                  VALUES ($1, $2, $3, $4, $5) RETURNING id),
+                  INSERT INTO quire.batch (name, priority, source_root, source_path, pipeline_id, weight)
+                  VALUES ($1, $2, $3, $4, $5, $6) RETURNING id),
                 tallied AS (INSERT INTO quire.tally (batch_id) SELECT id FROM made)
                 SELECT id FROM made
                 """,
-                [.text(free), .int(priority), .text(source.root), .bytes(source.path.bytes), .int(pipelineID)])
+                [
+                    .text(free), .int(priority), .text(source.root), .bytes(source.path.bytes), .int(pipelineID),
+                    .double(weight),
+                ])
             guard var row = rows.first else { throw .unexpectedAnswer(reason: "a new batch has no number.") }
             let batch = Batch(
                 id: try row.int64(), name: free, state: .open, priority: priority, pipeline: pipeline, source: source)

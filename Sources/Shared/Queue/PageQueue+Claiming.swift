@@ -6,12 +6,14 @@ extension PageQueue {
     package func register(_ worker: WorkerIdentity) async throws(DatabaseError) -> Int64 {
         let rows = try await database.query(
             """
-            INSERT INTO quire.worker (name, host, boot_id, pid, process_start_ticks, device, version, model_digest)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id
+            INSERT INTO quire.worker (name, host, boot_id, pid, process_start_ticks, device, version, model_digest,
+              roots)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id
             """,
             [
                 .text(worker.name), .text(worker.host), .text(worker.bootID), .int(Int64(worker.pid)),
                 .int(worker.processStartTicks), .text(worker.device), .text(worker.version), .text(worker.modelDigest),
+                worker.roots.map { .texts($0) } ?? .null,
             ])
         guard var row = rows.first else { throw .unexpectedAnswer(reason: "a new worker has no number.") }
         return try row.int64()

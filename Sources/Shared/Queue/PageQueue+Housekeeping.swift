@@ -4,10 +4,16 @@ extension PageQueue {
 
     /// Makes waiting jobs ready, takes back what lost workers hold, and brings the counts up to date.
     ///
-    /// For any process to call about once a second; where several do, one works and the others return at once.
-    package func maintain(silenceSeconds: Double = silenceSeconds) async throws(DatabaseError) {
-        var rows = try await database.query(
-            "SELECT quire.keep_house($1, $2)", [.int(AdvisoryLock.housekeeping), .double(silenceSeconds)])
+    /// Where several processes do it, one works and the others return at once. Processes that go on go by `Upkeep`, which
+    /// says by `canHear` whether silence means anything.
+    package func maintain(
+        silenceSeconds: Double = silenceSeconds, canHear: @Sendable () -> Bool = { true }
+    ) async throws(DatabaseError) {
+        var rows = try await database.run { connection throws(DatabaseError) in
+            try connection.query(
+                "SELECT quire.keep_house($1, $2)",
+                [.int(AdvisoryLock.housekeeping), canHear() ? .double(silenceSeconds) : .null])
+        }
         guard !rows.isEmpty, try rows[0].optionalBool() == true else { return }
         // In a transaction of its own, as status and submissions wait for the turn at the counts.
         try await database.transaction { connection throws(DatabaseError) in

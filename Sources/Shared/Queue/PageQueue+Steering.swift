@@ -20,6 +20,16 @@ extension PageQueue {
         }
     }
 
+    /// Changes a batch's priority, and its weight where one is given; returns the weight that it has.
+    package func setPriority(_ priority: Int, weight: Double?, batch: Int64) async throws(DatabaseError) -> Double {
+        let rows = try await database.query(
+            """
+            UPDATE quire.batch SET priority = $2, weight = coalesce($3::float8, weight) WHERE id = $1 RETURNING weight
+            """, [.int(batch), .int(priority), weight.map { .double($0) } ?? .null])
+        guard var row = rows.first else { throw .notFound(reason: "There is no batch number \(batch).") }
+        return try row.double()
+    }
+
     /// Recognises pages again: their results go to the history, and they are queued; returns how many.
     ///
     /// Results are shared, so other batches that hold the document get the pages to do again as well. Pages that wait for

@@ -36,7 +36,8 @@ extension PageQueue {
             """
             SELECT w.id, w.name, w.host, w.pid, w.device, w.version, w.model_digest,
               extract(epoch FROM now() - w.seen_at)::float8,
-              (SELECT coalesce(sum(n_pages), 0)::bigint FROM quire.job j WHERE j.worker_id = w.id AND j.state = 'leased')
+              (SELECT coalesce(sum(n_pages), 0)::bigint FROM quire.job j WHERE j.worker_id = w.id AND j.state = 'leased'),
+              w.should_drain, array_to_string(w.roots, E'\\x1F')
             FROM quire.worker w WHERE w.ended_at IS NULL ORDER BY w.id
             """)
         var workers: [WorkerStatus] = []
@@ -44,41 +45,54 @@ extension PageQueue {
             let (id, name, host) = (try row.int64(), try row.text(), try row.text())
             let pid = Int32(truncatingIfNeeded: try row.int64())
             let (device, version, digest) = (try row.text(), try row.text(), try row.text())
+            let (seconds, leasedPages) = (try row.double(), try row.int())
             workers.append(
                 WorkerStatus(
                     id: id, name: name, host: host, pid: pid, device: device, version: version, modelDigest: digest,
-                    secondsSinceSeen: try row.double(), leasedPages: try row.int()))
+                    secondsSinceSeen: seconds, leasedPages: leasedPages, isDraining: try row.bool(),
+                    roots: Self.roots(try row.optionalText())))
         }
         return workers
     }
 
-    /// Files that cannot be read, then pages that failed or are quarantined, the latest first.
-    package func problems(batch: Int64?, limit: Int) async throws(DatabaseError) -> [ProblemReport] {
+    /// What open batches with work left wait for.
+    package func waits(batch: Int64?) async throws(DatabaseError) -> [BatchWait] {
         let rows = try await database.query(
             """
-            SELECT b.name, b.source_root, b.source_path, x.root, x.path, x.page_no, x.reason FROM (
-              SELECT f.batch_id, f.root, f.path, NULL::integer AS page_no, f.reason, NULL::timestamptz AS at
-              FROM quire.batch_file f WHERE f.kind = 'unreadable' AND ($1::bigint IS NULL OR f.batch_id = $1)
-              UNION ALL
-              SELECT d.batch_id, f.root, f.path, p.page_no, p.error, p.finished_at
-              FROM quire.page p JOIN quire.batch_document d ON d.document_id = p.document_id
-              CROSS JOIN LATERAL (
-                SELECT root, path FROM quire.batch_file f
-                WHERE f.batch_id = d.batch_id AND f.document_id = d.document_id ORDER BY f.id LIMIT 1) f
-              WHERE p.state IN ('failed', 'quarantined') AND ($1::bigint IS NULL OR d.batch_id = $1)) x
-            JOIN quire.batch b ON b.id = x.batch_id
-            ORDER BY x.at DESC NULLS FIRST, x.path, x.page_no LIMIT $2
-            """, [batch.map { .int($0) } ?? .null, .int(limit)])
-        var problems: [ProblemReport] = []
+            SELECT w.batch_id, w.root, w.has_ready, \(Self.utc("w.due")), extract(epoch FROM w.due - now())::float8
+            FROM quire.batch_waits($1) w ORDER BY w.batch_id
+            """, [batch.map { .int($0) } ?? .null])
+        var waits: [BatchWait] = []
         for var row in rows {
-            let name = try row.text()
-            let (folder, file) = (try row.location(), try row.location())
-            let page = try row.optionalInt64().map { Int($0) }
-            problems.append(
-                ProblemReport(
-                    batch: name, path: file.path(below: folder).displayText, page: page, reason: try row.text()))
+            let (id, root, hasReady) = (try row.int64(), try row.text(), try row.bool())
+            let due = try row.optionalText()
+            waits.append(
+                BatchWait(
+                    batch: id, root: root, hasReady: hasReady, due: due, secondsUntilDue: try row.optionalDouble()))
         }
-        return problems
+        return waits
+    }
+
+    /// Of how many of the latest problems `problemGroups` makes its groups.
+    package static let problemsLookedAt = 2000
+
+    /// The latest problems by reason, the most frequent first.
+    package func problemGroups(batch: Int64?, limit: Int) async throws(DatabaseError) -> [ProblemGroup] {
+        let rows = try await database.query(
+            """
+            SELECT reason, n, batch_name, source_root, source_path, root, path, page_no
+            FROM quire.problem_groups($1, $2, $3)
+            """, [batch.map { .int($0) } ?? .null, .int(Self.problemsLookedAt), .int(limit)])
+        var groups: [ProblemGroup] = []
+        for var row in rows {
+            let (reason, count, name) = (try row.text(), try row.int(), try row.text())
+            let (folder, file) = (try row.location(), try row.location())
+            groups.append(
+                ProblemGroup(
+                    reason: reason, count: count, batch: name, path: file.path(below: folder).displayText,
+                    page: try row.optionalInt64().map { Int($0) }))
+        }
+        return groups
     }
 
     private static func status(_ row: inout Row) throws(DatabaseError) -> BatchStatus {

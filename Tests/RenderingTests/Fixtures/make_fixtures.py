@@ -314,6 +314,25 @@ trailer <</Root 1 0 R>>
 make_png()
 make_jpeg()
 make_tiff()
+def make_bomb(name, head, byte, count):
+    """A PDF whose catalogue begins with billions of the same byte, deflated three times over to a few hundred bytes."""
+    packer = zlib.compressobj(9)
+    data = packer.compress(head) + b"".join(packer.compress(byte * (1 << 20)) for _ in range(count >> 20))
+    stream = zlib.compress(zlib.compress(data + packer.flush(), 9), 9)
+    filters = b"/FlateDecode /FlateDecode /FlateDecode"
+    out = b"%PDF-1.5\n"
+    objects = len(out)
+    out += b"2 0 obj\n<</Type /ObjStm /N 1 /First 4 /Filter [" + filters + b"] /Length %d>>\nstream\n" % len(stream)
+    out += stream + b"\nendstream\nendobj\n"
+    table = len(out)
+    rows = b"".join(struct.pack(">BIH", *row) for row in [(0, 0, 65535), (2, 2, 0), (1, objects, 0), (1, table, 0)])
+    out += b"3 0 obj\n<</Type /XRef /Size 4 /W [1 4 2] /Root 1 0 R /Length %d>>\nstream\n" % len(rows) + rows
+    out += b"\nendstream\nendobj\nstartxref\n%d\n%%%%EOF\n" % table
+    (HERE / name).write_bytes(out)
+
+
 make_pdf()
+make_bomb("endless-time.pdf", b"1 0 ", b" ", 8 << 30)
+make_bomb("endless-memory.pdf", b"1 0 (", b"A", 4 << 30)
 (HERE / "expected.json").write_text(json.dumps(expected, indent=1, sort_keys=True) + "\n")
 print(len(expected), "images")
