@@ -31,6 +31,11 @@ extension RunTests {
         let finished = try await work.wait { try await work.status()?.isFinished == true }
         #expect(finished, "\(second.errors)")
         #expect(try await work.number("SELECT count(*) FROM quire.page WHERE state = 'done' AND attempt = 1") == 24)
+        // On a slow machine the first one may have done all pages before it heard of the order.
+        let hasRegistered = try await work.wait {
+            try await work.number("SELECT count(*) FROM quire.worker WHERE ended_at IS NULL") == 1
+        }
+        #expect(hasRegistered, "\(second.errors)")
         let list = try await work.quire("worker", "list")
         #expect(list.output.contains("idle"), "\(list.output)")
         #expect(try await work.number("SELECT count(*) FROM quire.worker WHERE 'local' = ANY (roots)") == 2)
