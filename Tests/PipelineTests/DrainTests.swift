@@ -7,7 +7,7 @@ import Testing
 extension RunTests {
     @Test func `a drained worker ends with 0 at work and idle, and loses nothing`() async throws {
         let work = try await Workspace()
-        try await work.copySample("letters/ferry.pdf", times: 6)
+        try await work.copySample("letters/ferry.pdf", times: 12)
         let submitted = try await work.quire("submit", work.archive.string, "--priority", "2", "--weight", "1.5")
         #expect(submitted.status == 0, "\(submitted.errors)")
         let first = try work.start("quire-worker", "--threads", "1", "--memory", "160M", "--precision", "int8")
@@ -22,7 +22,7 @@ extension RunTests {
         // Each page has its result or is ready for another worker, at its first attempt.
         #expect(try await work.heldTokens().isEmpty)
         let pages = try await work.number("SELECT count(*) FROM quire.page")
-        #expect(try await work.number("SELECT coalesce(sum(n_pages), 0)::bigint FROM quire.job") == 24 - pages)
+        #expect(try await work.number("SELECT coalesce(sum(n_pages), 0)::bigint FROM quire.job") == 48 - pages)
         #expect(
             try await work.number("SELECT count(*) FROM quire.attempt WHERE outcome NOT IN ('done', 'released')") == 0)
         #expect(try await work.number("SELECT count(*) FROM quire.worker WHERE ended_at IS NULL") == 0)
@@ -30,7 +30,7 @@ extension RunTests {
         let second = try work.start("quire-worker", "--threads", "1", "--memory", "160M", "--precision", "int8")
         let finished = try await work.wait { try await work.status()?.isFinished == true }
         #expect(finished, "\(second.errors)")
-        #expect(try await work.number("SELECT count(*) FROM quire.page WHERE state = 'done' AND attempt = 1") == 24)
+        #expect(try await work.number("SELECT count(*) FROM quire.page WHERE state = 'done' AND attempt = 1") == 48)
         // On a slow machine the first one may have done all pages before it heard of the order.
         let hasRegistered = try await work.wait {
             try await work.number("SELECT count(*) FROM quire.worker WHERE ended_at IS NULL") == 1
