@@ -11,11 +11,9 @@ extension RunTests {
         let submitted = try await work.quire("submit", work.archive.string, "--priority", "2", "--weight", "1.5")
         #expect(submitted.status == 0, "\(submitted.errors)")
         let first = try work.start("quire-worker", "--threads", "1", "--memory", "160M", "--precision", "int8")
-        let isInTheMiddle = try await work.wait {
-            guard try await !work.heldTokens().isEmpty else { return false }
-            return try await work.number("SELECT count(*) FROM quire.page") > 0
-        }
-        #expect(isInTheMiddle, "\(first.errors)")
+        // Mostly in the middle of its work; on a slow machine it may have done all of it by the time this is seen.
+        let hasBegun = try await work.wait { try await work.number("SELECT count(*) FROM quire.page") > 0 }
+        #expect(hasBegun, "\(first.errors)")
         let drained = try await work.quire("worker", "drain", "--all")
         #expect(drained.status == 0, "\(drained.errors)")
         #expect(await first.outcome().status == 0, "\(first.errors)")
