@@ -168,7 +168,7 @@ import Testing
         let gpu = try await RunningProgram.run(
             RunningProgram.product("quire-worker"), ["--device", "cuda:0"], environment: work.environment)
         #expect(gpu.status == 2)
-        #expect(gpu.errors.contains("GPU"))
+        #expect(gpu.errors.contains("Device 'cuda:0' cannot be used: "))
         let model = try await RunningProgram.run(
             RunningProgram.product("quire-worker"), ["--model", "/nonexistent"], environment: work.environment)
         #expect(model.status == 5)
