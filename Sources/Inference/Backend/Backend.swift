@@ -8,8 +8,8 @@ package protocol BackendTensor {
 ///
 /// Activations are f32 matrices `[rows, columns]`, row-major; images and batches are flattened into rows. A weight is a
 /// checkpoint's matrix `[out, in...]`, packed as the backend wants it; convolutions keep theirs `[out, in, 3, 3]`.
-/// Operations wait for nothing but `download`, `choose` and `contents`, so a backend may queue them. Sizes are the caller's duty: a
-/// mismatch is a broken invariant and traps.
+/// Operations wait for nothing but `download`, `choose`, `tokens` and `contents`, so a backend may queue them, and what
+/// goes wrong in one is told by the next `check`. Sizes are the caller's duty: a mismatch is a broken invariant and traps.
 package protocol Backend {
     associatedtype Tensor: BackendTensor
     associatedtype Weight
@@ -21,6 +21,29 @@ package protocol Backend {
     associatedtype CachePool
     /// The keys and values of one sequence, for all layers; a reference.
     associatedtype Cache
+    /// New tokens of some sequences, on their way through the decoder.
+    associatedtype Step
+    /// A layer's routed experts.
+    associatedtype Experts
+    /// A place in the order of a backend's operations.
+    associatedtype Moment
+
+    // MARK: Order
+
+    /// The backend for encoding pages beside the steps of others, with weights and memory in common.
+    var besideSteps: Self { get }
+    /// How many positions of views are worth encoding together: 16 x 16 pixels each.
+    var positionsTogether: Int { get }
+    /// How many prompt tokens are worth a step's time beside those who generate.
+    var promptTokensTogether: Int { get }
+    /// The moment when all that was asked for so far is done.
+    func moment() -> Moment
+    /// Lets what is asked for next wait for a moment of `besideSteps`, or of the backend that it was made from.
+    func follow(_ moment: Moment)
+    /// Whether a moment has come.
+    func hasCome(_ moment: Moment) -> Bool
+    /// Throws what went wrong in operations so far, once.
+    func check() throws(InferenceError)
 
     // MARK: Memory
 
@@ -32,6 +55,8 @@ package protocol Backend {
     func weight(gate: Checkpoint.Tensor, up: Checkpoint.Tensor) throws(InferenceError) -> Weight
     /// Takes a matrix whose rows are looked up; it may go on lying in the checkpoint's mapping.
     func table(_ tensor: Checkpoint.Tensor) -> Table
+    /// Takes a layer's experts, all of one size.
+    func experts(_ experts: [GatedMLP<Weight>]) -> Experts
     /// Notes that the model has taken all its weights.
     func finishWeights()
     /// Makes a matrix of f32 from host values; `values.count` is `rows * columns`.
@@ -58,8 +83,10 @@ package protocol Backend {
 
     // MARK: Arithmetic
 
-    /// `x w^T + bias`; bias is `[1, out]`.
-    func linear(_ x: Tensor, _ weight: Weight, bias: Tensor?) -> Tensor
+    /// `x w^T + bias` and a function of it; bias is `[1, out]`.
+    func linear(_ x: Tensor, _ weight: Weight, bias: Tensor?, then activation: Activation?) -> Tensor
+    /// `x w^T` in f32, where a backend's activations are rounded too.
+    func scores(_ x: Tensor, _ weight: Weight) -> Tensor
     /// `sum += x w^T + bias`.
     func addLinear(_ x: Tensor, _ weight: Weight, bias: Tensor?, to sum: inout Tensor)
     /// Adds a matrix again and again down the rows: `sum[r] += tensor[r mod tensor.rows]`.
@@ -68,10 +95,6 @@ package protocol Backend {
     func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor, epsilon: Float) -> Tensor
     /// `weight * x / sqrt(mean(x^2) + epsilon)` over each row.
     func rmsNorm(_ x: Tensor, weight: Tensor, epsilon: Float) -> Tensor
-    /// GELU, exact.
-    func gelu(_ x: inout Tensor)
-    /// `x * sigmoid(1.702 x)`.
-    func quickGELU(_ x: inout Tensor)
     /// `sum += down(silu(gate x) * up x)`.
     func addGated(_ x: Tensor, _ mlp: GatedMLP<Weight>, to sum: inout Tensor)
     /// 3 x 3 convolution with a padding of 1 and without bias over `batches` square images, channels last: from
@@ -85,8 +108,8 @@ package protocol Backend {
     func attention(_ qkv: Tensor, batches: Int, heads: Int) -> Tensor
     /// SAM's attention over square grids with decomposed relative positions (MODEL.md section 5).
     func gridAttention(_ qkv: Tensor, _ grid: GridAttention<Tensor>) -> Tensor
-    /// Memory for sequences of together at most `tokens` tokens, in a backend's own blocks.
-    func makePool(layers: Int, keyValueHeads: Int, headWidth: Int, tokens: Int) -> CachePool
+    /// Memory for sequences of together at most `tokens` tokens, each of at most `context`, in a backend's own blocks.
+    func makePool(layers: Int, keyValueHeads: Int, headWidth: Int, tokens: Int, context: Int) -> CachePool
     /// An empty sequence.
     func makeCache(in pool: CachePool) -> Cache
     /// How many tokens a sequence holds.
@@ -95,14 +118,20 @@ package protocol Backend {
     func reserve(_ tokens: Int, in cache: Cache) -> Bool
     /// A layer's keys and values, each `[heads, tokens, width]`.
     func contents(of cache: Cache, layer: Int) -> (keys: [Float], values: [Float])
+    /// Begins a step: `rows[i]` new tokens of `caches[i]`, in which room was reserved.
+    func makeStep(_ input: StepInput<Cache>) -> Step
+    /// The step's ids in the table, `[rows, width]`.
+    func embed(_ step: Step, table: Table) -> Tensor
     /// Attention from the new tokens of some sequences to all tokens before them and themselves.
     ///
-    /// Rows of `qkv`, columns as (q k v, head, element), belong to the sequences one after another, `rows[i]` of them to
-    /// `caches[i]`. Queries and keys are turned by the angle of their position (half-split RoPE), keys and values appended
-    /// to the caches, in which room was reserved.
-    func causalAttention(
-        _ qkv: Tensor, rows: [Int], caches: [Cache], _ attention: CausalAttention
-    ) -> Tensor
+    /// Rows of `qkv`, columns as (q k v, head, element), are those of the step. Queries and keys are turned by the angle of
+    /// their position (half-split RoPE), keys and values appended to the caches.
+    func causalAttention(_ qkv: Tensor, _ step: Step, _ attention: CausalAttention) -> Tensor
+    /// Runs what a step consists of: `embed`, layers and `choose`.
+    ///
+    /// A backend may note what `body` asks for and repeat it without calling it for steps of the same form, where each
+    /// sequence has one new token; `body` therefore depends on nothing but the step.
+    func perform(_ step: Step, _ body: () throws(InferenceError) -> Void) throws(InferenceError)
 
     // MARK: Experts
 
@@ -113,12 +142,61 @@ package protocol Backend {
     func contents(of routing: Routing) -> (indices: [Int32], weights: [Float])
     /// `sum[r] += sum over r's experts e of weight * down_e(silu(gate_e(x[r])) * up_e(x[r]))`, then the shared experts'.
     func addExperts(
-        _ x: Tensor, _ routing: Routing, _ experts: [GatedMLP<Weight>], shared: GatedMLP<Weight>, to sum: inout Tensor)
+        _ x: Tensor, _ routing: Routing, _ experts: Experts, shared: GatedMLP<Weight>, to sum: inout Tensor)
 
     // MARK: Choice
 
     /// For each row the output of the largest score `x w^T`, the lowest on ties, those in `banned[row]` left out.
     func choose(_ x: Tensor, _ weight: Weight, banned: [[Int32]]) -> [Int32]
+    /// Chooses alike for each row of the last tokens of a step's sequences, with the step's bans.
+    func choose(_ x: Tensor, _ weight: Weight, for step: Step)
+    /// What was chosen for a step's sequences.
+    func tokens(of step: Step) -> [Int32]
+}
+
+extension Backend {
+    /// `x w^T + bias`.
+    package func linear(_ x: Tensor, _ weight: Weight, bias: Tensor?) -> Tensor {
+        linear(x, weight, bias: bias, then: nil)
+    }
+}
+
+/// What follows a product.
+package enum Activation: Sendable {
+    /// GELU, exact.
+    case gelu
+    /// `x * sigmoid(1.702 x)`.
+    case quickGELU
+}
+
+/// Which new tokens of which sequences a step takes.
+package struct StepInput<Cache> {
+    /// How many new tokens each sequence has, one after another.
+    package let rows: [Int]
+    package let caches: [Cache]
+    /// The new tokens; empty where they come as embeddings.
+    package let ids: [Int32]
+    /// What must not come next, for each sequence; empty where nothing is banned.
+    package let bans: [NgramBan?]
+
+    package init(rows: [Int], caches: [Cache], ids: [Int32] = [], bans: [NgramBan?] = []) {
+        precondition(rows.count == caches.count, "every row belongs to a sequence")
+        precondition(ids.isEmpty || ids.count == rows.reduce(0, +), "there is an id for each row")
+        precondition(bans.isEmpty || bans.count == rows.count, "every sequence has its ban")
+        self.rows = rows
+        self.caches = caches
+        self.ids = ids
+        self.bans = bans
+    }
+
+    /// The place of each sequence's last row.
+    var lastRows: [Int32] {
+        var last: Int32 = -1
+        return rows.map { count in
+            last += Int32(count)
+            return last
+        }
+    }
 }
 
 /// The matrices of `down(silu(gate x) * up x)`.

@@ -2,10 +2,19 @@ extension CPUBackend {
     /// Below so many multiplications waking threads costs more than it saves.
     private static let smallWork = 1 << 17
 
-    package func linear(_ x: CPUTensor, _ weight: PackedWeight, bias: CPUTensor?) -> CPUTensor {
+    package func linear(
+        _ x: CPUTensor, _ weight: PackedWeight, bias: CPUTensor?, then activation: Activation?
+    ) -> CPUTensor {
         let outputs = weight.packedOutputs
         return CPUTensor(rows: x.rows, columns: outputs) { y in
             multiply(x, weight, into: y, stride: outputs, bias: bias, adding: false)
+            guard let activation else { return }
+            pool.split(x.rows * outputs, least: 16384) { part, _ in
+                switch activation {
+                case .gelu: kernels.gelu(y + part.lowerBound, part.count)
+                case .quickGELU: kernels.quickGELU(y + part.lowerBound, part.count)
+                }
+            }
         }
     }
 

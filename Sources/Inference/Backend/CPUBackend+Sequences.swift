@@ -2,7 +2,7 @@ private import Glibc
 
 /// The decoder's attention over keys and values in blocks.
 extension CPUBackend {
-    package func makePool(layers: Int, keyValueHeads: Int, headWidth: Int, tokens: Int) -> KeyValuePool {
+    package func makePool(layers: Int, keyValueHeads: Int, headWidth: Int, tokens: Int, context: Int) -> KeyValuePool {
         KeyValuePool(
             KeyValuePool.Shape(layers: layers, heads: keyValueHeads, width: headWidth),
             type: precision == .float32 ? .float32 : .bfloat16,
@@ -20,11 +20,12 @@ extension CPUBackend {
     }
 
     package func causalAttention(
-        _ qkv: CPUTensor, rows: [Int], caches: [KeyValueCache], _ attention: CausalAttention
+        _ qkv: CPUTensor, _ step: PlainStep<KeyValueCache>, _ attention: CausalAttention
     ) -> CPUTensor {
+        let (rows, caches) = (step.input.rows, step.input.caches)
         let (heads, layer) = (attention.heads, attention.layer)
         let width = qkv.columns / (heads + 2 * attention.keyValueHeads)
-        precondition(rows.count == caches.count && rows.reduce(0, +) == qkv.rows, "every row belongs to a sequence")
+        precondition(rows.reduce(0, +) == qkv.rows, "every row belongs to a sequence")
         precondition(
             caches.allSatisfy { $0.pool.shape.width == width && $0.pool.shape.heads == attention.keyValueHeads },
             "keys fit the caches")

@@ -6,6 +6,10 @@ private import Glibc
 /// All parallelism is the worker pool's, so `threads` is the whole truth about how many run. What a row gives depends on
 /// nothing but that row and its sequence: tokens are the same at every batch size and number of threads, bit for bit.
 package struct CPUBackend: Backend, Sendable {
+    package typealias Moment = Void
+    package typealias Experts = [GatedMLP<PackedWeight>]
+    package typealias Step = PlainStep<KeyValueCache>
+
     let pool: WorkerPool
     let kernels: Kernels
     package let precision: Precision
@@ -200,20 +204,6 @@ package struct CPUBackend: Backend, Sendable {
                     for row in rows { body(from + row * x.columns, to + row * x.columns) }
                 }
             }
-        }
-    }
-
-    package func gelu(_ x: inout CPUTensor) {
-        let count = x.count
-        x.write { to in
-            pool.split(count, least: 16384) { part, _ in kernels.gelu(to + part.lowerBound, part.count) }
-        }
-    }
-
-    package func quickGELU(_ x: inout CPUTensor) {
-        let count = x.count
-        x.write { to in
-            pool.split(count, least: 16384) { part, _ in kernels.quickGELU(to + part.lowerBound, part.count) }
         }
     }
 }

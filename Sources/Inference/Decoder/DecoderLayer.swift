@@ -11,7 +11,7 @@ struct DecoderLayer<B: Backend> {
 
     private enum MLP {
         case dense(GatedMLP<B.Weight>)
-        case sparse(gate: B.Weight, routedExperts: [GatedMLP<B.Weight>], sharedExperts: GatedMLP<B.Weight>)
+        case sparse(gate: B.Weight, routedExperts: B.Experts, sharedExperts: GatedMLP<B.Weight>)
     }
 
     init(_ loader: WeightLoader<B>, _ configuration: ModelConfiguration.Decoder, layer: Int) throws(InferenceError) {
@@ -30,18 +30,16 @@ struct DecoderLayer<B: Backend> {
             experts.append(try loader.gatedMLP("mlp.experts.\(expert)"))
         }
         mlp = .sparse(
-            gate: try loader.matrix("mlp.gate.weight", isExact: true), routedExperts: experts,
+            gate: try loader.matrix("mlp.gate.weight", isExact: true), routedExperts: loader.backend.experts(experts),
             sharedExperts: try loader.gatedMLP("mlp.shared_experts"))
     }
 
-    /// Applies the layer to new tokens of some sequences, `rows[i]` of them of `caches[i]`.
-    func apply(
-        to x: inout B.Tensor, rows: [Int], caches: [B.Cache], on backend: B, _ run: EncoderRun, isFirstSparse: Bool
-    ) {
+    /// Applies the layer to a step's tokens.
+    func apply(to x: inout B.Tensor, _ step: B.Step, on backend: B, _ run: EncoderRun, isFirstSparse: Bool) {
         let epsilon = Float(configuration.normEpsilon)
         let normed = backend.rmsNorm(x, weight: inputNorm, epsilon: epsilon)
         let attended = backend.causalAttention(
-            backend.linear(normed, qkvProj, bias: nil), rows: rows, caches: caches,
+            backend.linear(normed, qkvProj, bias: nil), step,
             CausalAttention(
                 layer: layer, heads: configuration.heads, keyValueHeads: configuration.keyValueHeads,
                 theta: Float(configuration.ropeTheta)))

@@ -27,43 +27,47 @@ struct MoEDecoder<B: Backend> {
     /// The ids' rows of the table, `[ids, hidden]`.
     func embed(_ ids: [Int32]) -> B.Tensor { backend.embed(ids, table: embedTokens) }
 
+    /// The step's ids' rows of the table.
+    func embed(_ step: B.Step) -> B.Tensor { backend.embed(step, table: embedTokens) }
+
     /// Memory for the keys and values of sequences of together at most `tokens` tokens.
     func makePool(tokens: Int) -> B.CachePool {
         backend.makePool(
             layers: configuration.layers, keyValueHeads: configuration.keyValueHeads,
-            headWidth: configuration.headWidth, tokens: tokens)
+            headWidth: configuration.headWidth, tokens: tokens, context: configuration.maxPositions)
     }
 
-    /// New tokens' `[tokens, hidden]` embeddings through all layers, `rows[i]` of them of `caches[i]`.
+    /// A step's `[tokens, hidden]` embeddings through all layers.
     ///
-    /// - Returns: What the head takes: each sequence's last row, or all rows.
+    /// - Parameters:
+    ///   - embeddings: the new tokens.
+    ///   - step: whose tokens they are.
+    ///   - kept: the rows that the head is to see; nil keeps all.
+    ///   - traced: whose keys and values a trace collects.
+    /// - Returns: What the head takes.
     func advance(
-        _ embeddings: B.Tensor, rows: [Int], caches: [B.Cache], allRows: Bool, _ run: EncoderRun
+        _ embeddings: B.Tensor, _ step: B.Step, keeping kept: [Int32]?, traced: B.Cache? = nil, _ run: EncoderRun
     ) throws(InferenceError) -> B.Tensor {
         var x = embeddings
         for (number, layer) in layers.enumerated() {
             try run.check()
             layer.apply(
-                to: &x, rows: rows, caches: caches, on: backend, run, isFirstSparse: number == firstSparseLayer)
+                to: &x, step, on: backend, run, isFirstSparse: number == firstSparseLayer)
             run.record("decoder.layer\(number)", [x.rows, x.columns]) { backend.download(x) }
         }
-        if run.trace != nil, let cache = caches.first { record(cache, run) }
-        if !allRows, x.rows > rows.count {
-            var last: Int32 = -1
-            let ends = rows.map { count in
-                last += Int32(count)
-                return last
-            }
-            x = backend.gatherRows(ends, from: [x])
-        }
+        if run.trace != nil, let traced { record(traced, run) }
+        if let kept { x = backend.gatherRows(kept, from: [x]) }
         return backend.rmsNorm(x, weight: norm, epsilon: Float(configuration.normEpsilon))
     }
 
     /// Scores `[rows, vocabulary]` of what `advance` returned.
-    func scores(_ x: B.Tensor) -> B.Tensor { backend.linear(x, head, bias: nil) }
+    func scores(_ x: B.Tensor) -> B.Tensor { backend.scores(x, head) }
 
     /// The best token for each row of what `advance` returned.
     func choose(_ x: B.Tensor, banned: [[Int32]]) -> [Int32] { backend.choose(x, head, banned: banned) }
+
+    /// Chooses the next tokens of a step's sequences.
+    func choose(_ x: B.Tensor, for step: B.Step) { backend.choose(x, head, for: step) }
 
     private func record(_ cache: B.Cache, _ run: EncoderRun) {
         let shape = [configuration.keyValueHeads, backend.count(of: cache), configuration.headWidth]

@@ -82,8 +82,7 @@ private struct CLIPLayer<B: Backend> {
     func apply(to x: inout B.Tensor, views: Int, on backend: B) {
         let packed = qkv.apply(norm1.apply(x, on: backend), on: backend)
         projection.add(backend.attention(packed, batches: views, heads: heads), to: &x, on: backend)
-        var hidden = fc1.apply(norm2.apply(x, on: backend), on: backend)
-        backend.quickGELU(&hidden)
+        let hidden = fc1.apply(norm2.apply(x, on: backend), then: .quickGELU, on: backend)
         fc2.add(hidden, to: &x, on: backend)
     }
 }

@@ -27,8 +27,7 @@ struct DeepEncoder<B: Backend> {
             throw .badRequest("A view has a side of \(side) pixels, which is not a multiple of 64.")
         }
         let n = side / 64
-        // Few positions at a time bound the memory; from about 4096 rows on nothing is gained by more.
-        let together = max(1, 6400 / (16 * n * n))
+        let together = max(1, backend.positionsTogether / (16 * n * n))
         var parts: [B.Tensor] = []
         for first in stride(from: 0, to: views.count, by: together) {
             let batch = Array(views[first..<min(views.count, first + together)])
@@ -44,18 +43,56 @@ struct DeepEncoder<B: Backend> {
         return backend.gatherRows((0..<Int32(views.count * n * n)).map { $0 }, from: parts)
     }
 
-    /// A page to its `[tokenCount, hidden]` embeddings: joined tile lines, page lines, separator.
-    func encode(_ image: PreparedImage, _ run: EncoderRun) throws(InferenceError) -> B.Tensor {
-        let page = try encode(
-            [image.view], EncoderRun(trace: run.trace, prefix: "view.", isCancelled: run.isCancelled))
-        var sources = [imageNewline, viewSeparator, page]
-        if let tile = image.tiles.first {
-            let run = EncoderRun(trace: run.trace, prefix: "tiles.", isCancelled: run.isCancelled)
-            sources.append(try encode(image.tiles, run))
-            return backend.gatherRows(
-                ImageLayout.rows(page: image.view.side / 64, tile: tile.side / 64, grid: image.grid), from: sources)
+    /// Pages to their `[tokenCount, hidden]` embeddings each: joined tile lines, page lines, separator.
+    ///
+    /// Views of one side are encoded together, whichever page they are of.
+    func encode(_ images: [PreparedImage], _ run: EncoderRun) throws(InferenceError) -> [B.Tensor] {
+        let pages = try encode(images.map { [$0.view] }, prefix: "view.", run)
+        let tiles = try encode(images.map(\.tiles), prefix: "tiles.", run)
+        var embeddings: [B.Tensor] = []
+        for (image, (page, tiles)) in zip(images, zip(pages, tiles)) {
+            let rows = ImageLayout.rows(
+                page: image.view.side / 64, tile: (image.tiles.first?.side ?? 0) / 64, grid: image.grid)
+            embeddings.append(gather(rows, page: page, tiles: tiles))
         }
-        return backend.gatherRows(
-            ImageLayout.rows(page: image.view.side / 64, tile: 0, grid: image.grid), from: sources)
+        return embeddings
+    }
+
+    /// The rows of (newline, separator, page positions, tile positions).
+    private func gather(_ rows: [Int32], page: Part?, tiles: Part?) -> B.Tensor {
+        var sources = [imageNewline, viewSeparator]
+        var places: [Int32] = [0, 1]
+        var total = Int32(2)
+        for part in [page, tiles].compactMap({ $0 }) {
+            places += part.rows.map { total + Int32($0) }
+            total += Int32(part.tensor.rows)
+            sources.append(part.tensor)
+        }
+        return backend.gatherRows(rows.map { places[Int($0)] }, from: sources)
+    }
+
+    /// Where a page's positions lie in what was encoded together.
+    private struct Part {
+        let tensor: B.Tensor
+        let rows: Range<Int>
+    }
+
+    /// The parts of each page's views; nil for a page without any.
+    private func encode(
+        _ views: [[PreparedImage.View]], prefix: String, _ run: EncoderRun
+    ) throws(InferenceError) -> [Part?] {
+        var parts: [Part?] = Array(repeating: nil, count: views.count)
+        for side in Set(views.compactMap { $0.first?.side }).sorted() {
+            let own = views.indices.filter { views[$0].first?.side == side }
+            let tensor = try encode(
+                own.flatMap { views[$0] }, EncoderRun(trace: run.trace, prefix: prefix, isCancelled: run.isCancelled))
+            var next = 0
+            for place in own {
+                let count = views[place].count * (side / 64) * (side / 64)
+                parts[place] = Part(tensor: tensor, rows: next..<next + count)
+                next += count
+            }
+        }
+        return parts
     }
 }

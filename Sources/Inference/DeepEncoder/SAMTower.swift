@@ -100,8 +100,7 @@ private struct SAMBlock<B: Backend> {
                 batches: batches, side: side, heads: heads, window: window, padding: qkv.bias,
                 relativeHeight: tables.height, relativeWidth: tables.width))
         projection.add(attended, to: &x, on: backend)
-        var hidden = lin1.apply(norm2.apply(x, on: backend), on: backend)
-        backend.gelu(&hidden)
+        let hidden = lin1.apply(norm2.apply(x, on: backend), then: .gelu, on: backend)
         lin2.add(hidden, to: &x, on: backend)
     }
 }

@@ -28,15 +28,31 @@ extension NgramRule {
     package static let huggingFace = NgramRule(size: 20, window: nil, overPrompt: true)
 
     /// The ids that may not come next after `tokens`: what was generated so far, with `overPrompt` after the prompt.
-    package func banned(_ tokens: [Int32]) -> Set<Int32> {
-        guard size >= 2, tokens.count >= size else { return [] }
-        let last = tokens.count - size
+    package func banned(_ tokens: [Int32]) -> Set<Int32> { ban(after: tokens)?.tokens ?? [] }
+
+    /// What follows from `tokens`; nil where they are too few for anything to be banned.
+    func ban(after tokens: [Int32]) -> NgramBan? {
+        guard size >= 2, tokens.count >= size else { return nil }
         let first = window.map { max(0, tokens.count - max($0, 0)) } ?? 0
-        guard first <= last else { return [] }
-        let tail = tokens[(last + 1)...]
+        guard first <= tokens.count - size else { return nil }
+        return NgramBan(history: Array(tokens[first...]), size: size, exempt: exempt)
+    }
+}
+
+/// The n-gram rule for one choice: what no token may complete, and where that is looked for.
+package struct NgramBan: Sendable, Equatable {
+    /// The tokens in which n-grams begin, up to the last one; at least `size`.
+    let history: [Int32]
+    let size: Int
+    let exempt: Set<Int32>
+
+    /// The banned ids.
+    var tokens: Set<Int32> {
+        let last = history.count - size
+        let tail = history[(last + 1)...]
         var banned: Set<Int32> = []
-        for start in first...last where tokens[start..<(start + size - 1)].elementsEqual(tail) {
-            banned.insert(tokens[start + size - 1])
+        for start in 0...last where history[start..<(start + size - 1)].elementsEqual(tail) {
+            banned.insert(history[start + size - 1])
         }
         return banned.subtracting(exempt)
     }

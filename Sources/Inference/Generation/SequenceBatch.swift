@@ -38,41 +38,38 @@ package struct SequenceBatch<B: Backend> {
         guard !active.isEmpty else { return gone }
         let clock = ContinuousClock()
         let started = clock.now
-        var parts: [B.Tensor] = []
-        var rows: [Int] = []
-        for sequence in active {
-            let (count, embeddings) = try sequence.pending(on: model)
-            rows.append(count)
-            parts.append(embeddings)
-        }
-        let total = rows.reduce(0, +)
-        let embeddings =
-            parts.count == 1
-            ? parts[0] : model.backend.gatherRows((0..<Int32(total)).map { $0 }, from: parts)
+        let parts = parts()
         // A lone sequence may be cancelled within a step, which takes seconds for a long prompt.
         let first = active[0]
-        let isCancelled = active.count == 1 ? first.isCancelled : { false }
-        let hidden: B.Tensor
+        let isAlone = active.count == 1 && parts[0].count > 1
+        let tokens: [Int32]
         do {
-            hidden = try model.advance(
-                embeddings, rows: rows, caches: active.map(\.cache), isCancelled: isCancelled)
+            tokens = try model.next(parts, onScores: onScores, isCancelled: isAlone ? first.isCancelled : { false })
         } catch .cancelled {
             // Those that wait for memory were not asked.
             return gone + leave { $0 === first }
         }
-        let banned = active.map(\.banned)
-        if let onScores {
-            var values = model.backend.download(model.scores(hidden))
-            for id in banned[0] { values[Int(id)] = -.infinity }
-            onScores(values)
-        }
-        let tokens = model.choose(hidden, banned: banned)
         let seconds = (clock.now - started) / .seconds(1)
-        for ((sequence, token), count) in zip(zip(active, tokens), rows) {
-            sequence.append(token, seconds: seconds * Double(count) / Double(total))
+        let total = parts.reduce(0) { $0 + $1.count }
+        for (part, token) in zip(parts, tokens) {
+            let share = seconds * Double(part.count) / Double(total)
+            let isSeen = model.backend.count(of: part.sequence.cache) == part.sequence.tokensToSee
+            part.sequence.append(isSeen ? token : nil, seconds: share)
         }
         gone += leave(\.isFinished)
         return gone
+    }
+
+    /// The sequences that take part in the next step, and how many tokens of each: long prompts come in several steps, so
+    /// that the others go on.
+    private func parts() -> [(sequence: TextSequence<B>, count: Int)] {
+        var left = model.backend.promptTokensTogether
+        return active.compactMap { sequence in
+            let pending = sequence.tokensToSee - model.backend.count(of: sequence.cache)
+            let count = pending == 1 ? 1 : min(pending, left)
+            if pending > 1 { left -= count }
+            return count > 0 ? (sequence, count) : nil
+        }
     }
 
     /// Takes out of the batch what a condition holds for, and its memory from it.
@@ -89,7 +86,7 @@ package struct SequenceBatch<B: Backend> {
     private mutating func makeRoom() throws(InferenceError) {
         var place = 0
         while place < active.count {
-            if model.backend.reserve(active[place].tokensAfterStep, in: active[place].cache) {
+            if model.backend.reserve(active[place].tokensToSee, in: active[place].cache) {
                 place += 1
                 continue
             }
@@ -97,13 +94,13 @@ package struct SequenceBatch<B: Backend> {
             last.cache = makeCache()
             waiting.insert(last, at: 0)
         }
-        while let next = waiting.first, model.backend.reserve(next.tokensAfterStep, in: next.cache) {
+        while let next = waiting.first, model.backend.reserve(next.tokensToSee, in: next.cache) {
             active.append(next)
             waiting.removeFirst()
         }
         guard active.isEmpty, let first = waiting.first else { return }
         throw .badRequest(
-            "A page with \(first.tokensAfterStep) tokens needs more memory than there is for keys and values: "
+            "A page with \(first.tokensToSee) tokens needs more memory than there is for keys and values: "
                 + "give more with --memory.")
     }
 }

@@ -8,7 +8,8 @@ package final class TextSequence<B: Backend> {
     let limit: Int
     /// Asked between steps; a sequence that says yes is left out of the next one.
     let isCancelled: () -> Bool
-    private let images: [B.Tensor]
+    /// The prompt's images' embeddings.
+    let images: [B.Tensor]
     private let endToken: Int32
     package private(set) var generation = Generation()
     /// Prompt and generated tokens.
@@ -40,36 +41,24 @@ package final class TextSequence<B: Backend> {
     /// Whether no token is left to generate.
     package var isFinished: Bool { generation.reachedEnd || generation.tokens.count >= limit }
 
-    /// What the decoder has not seen yet: the prompt at first, one token after that.
-    ///
-    /// A sequence whose cache was taken away begins again, with what it generated.
-    func pending(on model: DeepSeekOCR<B>) throws(InferenceError) -> (count: Int, embeddings: B.Tensor) {
-        let seen = model.backend.count(of: cache)
-        guard seen == 0 else { return (1, try model.embed([history[history.count - 1]])) }
-        let beginning = try model.embed(prompt, images: images)
-        guard !generation.tokens.isEmpty else { return (history.count, beginning) }
-        // An image token that was generated stands for itself, as it does in the step after it.
-        let rest = try model.embed(generation.tokens)
-        let rows = model.backend.gatherRows((0..<Int32(history.count)).map { $0 }, from: [beginning, rest])
-        return (history.count, rows)
-    }
-
-    /// How many tokens the cache holds after the next step.
-    var tokensAfterStep: Int { history.count }
+    /// How many tokens the cache holds before the next choice: one whose cache was taken away begins again, with what it
+    /// generated.
+    var tokensToSee: Int { history.count }
 
     /// What must not come next.
-    var banned: [Int32] {
-        guard let rule = options.rule else { return [] }
-        return Array(rule.banned(rule.overPrompt ? history : generation.tokens))
+    var ban: NgramBan? {
+        guard let rule = options.rule else { return nil }
+        return rule.ban(after: rule.overPrompt ? history : generation.tokens)
     }
 
-    /// Takes the next token, and its share of the time that the step took.
-    func append(_ token: Int32, seconds: Double) {
+    /// Takes the next token, if there is one yet, and its share of the time that the step took.
+    func append(_ token: Int32?, seconds: Double) {
         if generation.tokens.isEmpty {
             generation.prefillSeconds += seconds
         } else {
             generation.decodeSeconds += seconds
         }
+        guard let token else { return }
         generation.tokens.append(token)
         history.append(token)
         generation.reachedEnd = token == endToken

@@ -60,7 +60,9 @@ struct Linear<B: Backend> {
     let weight: B.Weight
     let bias: B.Tensor
 
-    func apply(_ x: B.Tensor, on backend: B) -> B.Tensor { backend.linear(x, weight, bias: bias) }
+    func apply(_ x: B.Tensor, then activation: Activation? = nil, on backend: B) -> B.Tensor {
+        backend.linear(x, weight, bias: bias, then: activation)
+    }
 
     func add(_ x: B.Tensor, to sum: inout B.Tensor, on backend: B) {
         backend.addLinear(x, weight, bias: bias, to: &sum)

@@ -46,8 +46,8 @@ import Testing
         let width = 6
         let attention = CausalAttention(layer: 1, heads: heads.query, keyValueHeads: heads.key, theta: 10_000)
         let pools = (
-            bench.cpu.makePool(layers: 2, keyValueHeads: heads.key, headWidth: width, tokens: 600),
-            bench.plain.makePool(layers: 2, keyValueHeads: heads.key, headWidth: width, tokens: 600)
+            bench.cpu.makePool(layers: 2, keyValueHeads: heads.key, headWidth: width, tokens: 600, context: 600),
+            bench.plain.makePool(layers: 2, keyValueHeads: heads.key, headWidth: width, tokens: 600, context: 600)
         )
         let a = (0..<2).map { _ in bench.cpu.makeCache(in: pools.0) }
         let b = (0..<2).map { _ in bench.plain.makeCache(in: pools.1) }
@@ -59,8 +59,10 @@ import Testing
             }
             let qkv = bench.matrix(tokens[0] + tokens[1], (heads.query + 2 * heads.key) * width, times: 2)
             bench.expectEqual(
-                bench.cpu.causalAttention(qkv.0, rows: tokens, caches: a, attention),
-                bench.plain.causalAttention(qkv.1, rows: tokens, caches: b, attention))
+                bench.cpu.causalAttention(
+                    qkv.0, bench.cpu.makeStep(StepInput(rows: tokens, caches: a)), attention),
+                bench.plain.causalAttention(
+                    qkv.1, bench.plain.makeStep(StepInput(rows: tokens, caches: b)), attention))
         }
         for i in 0..<2 {
             #expect(bench.cpu.contents(of: a[i], layer: 0).keys.isEmpty && bench.cpu.count(of: a[i]) == [275, 75][i])

@@ -62,7 +62,7 @@ extension ReferenceBackend {
         return out
     }
 
-    func makePool(layers: Int, keyValueHeads: Int, headWidth: Int, tokens: Int) -> CachePool {
+    func makePool(layers: Int, keyValueHeads: Int, headWidth: Int, tokens: Int, context: Int) -> CachePool {
         CachePool(layers: layers, heads: keyValueHeads, room: tokens)
     }
 
@@ -83,13 +83,13 @@ extension ReferenceBackend {
     }
 
     func causalAttention(
-        _ qkv: ReferenceTensor, rows: [Int], caches: [Cache], _ attention: CausalAttention
+        _ qkv: ReferenceTensor, _ step: PlainStep<Cache>, _ attention: CausalAttention
     ) -> ReferenceTensor {
         let (heads, keyHeads, layer) = (attention.heads, attention.keyValueHeads, attention.layer)
         let width = qkv.columns / (heads + 2 * keyHeads)
         var out = ReferenceTensor(rows: qkv.rows, columns: heads * width) { _, _ in 0 }
         var row = 0
-        for (count, cache) in zip(rows, caches) {
+        for (count, cache) in zip(step.input.rows, step.input.caches) {
             for _ in 0..<count {
                 let position = cache.keys[layer][0].count
                 precondition(position < cache.reserved, "room for the tokens was reserved")

@@ -20,6 +20,10 @@ struct ReferenceTensor: BackendTensor {
 
 /// Every operation in plain loops from its definition in MODEL.md, in double precision inside an operation.
 struct ReferenceBackend: Backend {
+    typealias Moment = Void
+    typealias Experts = [GatedMLP<ReferenceTensor>]
+    typealias Step = PlainStep<Cache>
+
     struct Routing {
         var indices: [Int32] = []
         var weights: [Float] = []
@@ -111,9 +115,16 @@ struct ReferenceBackend: Backend {
         upload(tensor.values, rows: rows, columns: columns)
     }
 
-    func linear(_ x: ReferenceTensor, _ weight: ReferenceTensor, bias: ReferenceTensor?) -> ReferenceTensor {
+    func linear(
+        _ x: ReferenceTensor, _ weight: ReferenceTensor, bias: ReferenceTensor?, then activation: Activation?
+    ) -> ReferenceTensor {
         ReferenceTensor(rows: x.rows, columns: weight.rows) { row, out in
-            dot(x.row(row), weight.row(out)) + (bias?[0, out] ?? 0)
+            let sum = dot(x.row(row), weight.row(out)) + (bias?[0, out] ?? 0)
+            switch activation {
+            case .gelu: return sum / 2 * (1 + erf(sum / 2.squareRoot()))
+            case .quickGELU: return sum / (1 + exp(-1.702 * sum))
+            case nil: return sum
+            }
         }
     }
 
@@ -147,10 +158,6 @@ struct ReferenceBackend: Backend {
                 * weight[0, column]
         }
     }
-
-    func gelu(_ x: inout ReferenceTensor) { apply(to: &x) { $0 / 2 * (1 + erf($0 / 2.squareRoot())) } }
-
-    func quickGELU(_ x: inout ReferenceTensor) { apply(to: &x) { $0 / (1 + exp(-1.702 * $0)) } }
 
     func addGated(_ x: ReferenceTensor, _ mlp: GatedMLP<ReferenceTensor>, to sum: inout ReferenceTensor) {
         addLinear(gated(x, mlp.gateUp), mlp.down, bias: nil, to: &sum)
@@ -224,10 +231,6 @@ struct ReferenceBackend: Backend {
             let best = allowed.map { scores[row, Int($0)] }.max()
             return allowed.first { scores[row, Int($0)] == best } ?? 0
         }
-    }
-
-    private func apply(to x: inout ReferenceTensor, _ function: (Double) -> Double) {
-        x.values = x.values.map { Float(function(Double($0))) }
     }
 
     func dot(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
