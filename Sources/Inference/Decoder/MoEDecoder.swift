@@ -44,7 +44,9 @@ struct MoEDecoder<B: Backend> {
     ///   - step: whose tokens they are.
     ///   - kept: the rows that the head is to see; nil keeps all.
     ///   - traced: whose keys and values a trace collects.
+    ///   - run: where activations are collected, and whether to go on.
     /// - Returns: What the head takes.
+    /// - Throws: `cancelled`.
     func advance(
         _ embeddings: B.Tensor, _ step: B.Step, keeping kept: [Int32]?, traced: B.Cache? = nil, _ run: EncoderRun
     ) throws(InferenceError) -> B.Tensor {
