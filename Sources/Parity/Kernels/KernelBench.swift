@@ -2,10 +2,10 @@ package import Inference
 
 /// Makes random inputs for a kernel, runs it and reads what it left.
 package final class KernelBench {
-    package let device: any KernelDevice
+    package let device: CUDADevice
     private var state: UInt64
 
-    package init(_ device: any KernelDevice, seed: UInt64) {
+    package init(_ device: CUDADevice, seed: UInt64) {
         self.device = device
         state = seed
     }
@@ -56,7 +56,7 @@ package final class KernelBench {
         _ name: String, grid: (x: Int, y: Int, z: Int), threads: Int, shared: Int = 0,
         _ arguments: [KernelLaunch.Argument]
     ) throws(InferenceError) {
-        try device.launch(KernelLaunch(name, grid: grid, threads: threads, shared: shared, arguments))
+        try device.launch(KernelLaunch(name, grid: grid, threads: threads, shared: shared, arguments), on: .decode)
     }
 
     /// The largest difference beside the largest wanted value; infinite where something is not a number.
@@ -100,7 +100,7 @@ package struct KernelCase: Sendable, CustomStringConvertible {
     /// The largest error that passes: relative to the largest value, or a number of differences.
     package let limit: Double
     /// Runs the kernel and returns the error.
-    package let run: @Sendable (any KernelDevice) throws(InferenceError) -> Double
+    package let run: @Sendable (CUDADevice) throws(InferenceError) -> Double
 
     package var description: String { name }
 

@@ -1,4 +1,4 @@
-// Runs the GPU's kernels on the processor, for tests.
+// A CUDA driver for tests, whose GPU is the processor.
 #ifndef QUIRE_CUDA_SHIM_H
 #define QUIRE_CUDA_SHIM_H
 
@@ -11,14 +11,32 @@
 extern "C" {
 #endif
 
-// Runs a kernel by its name, block after block, on the calling thread. `arguments` point to the kernel's arguments, as
-// for cuLaunchKernel; pointers among them are the processor's own. With `is_reversed` the threads of a block take
-// turns from the last to the first.
+// The driver's functions by the names that libcuda.so.1 exports. Each use of a device gets one of its own, whose memory
+// is the processor's.
 //
-// Returns null, or a sentence that says what the kernel did wrong; it is valid until the thread's next launch.
-const char *_Nullable quire_shim_launch(
-    const char *name, const uint32_t grid[_Nonnull 3], const uint32_t block[_Nonnull 3], size_t shared_bytes,
-    const void *_Nonnull const *_Nonnull arguments, int is_reversed);
+// Work is done as late as a GPU may do it: when the host waits for it. Forwards, a wait does only what it has to;
+// backwards, other streams come first as far as events let them, and the threads of a block take turns from the last to
+// the first.
+void *_Nullable quire_shim_forwards(const char *symbol);
+void *_Nullable quire_shim_backwards(const char *symbol);
+
+// What a device has done, valid while the device is open.
+typedef struct quire_shim_device quire_shim_device;
+
+// The device that the calling thread used last, or null.
+quire_shim_device *_Nullable quire_shim_current(void);
+
+// Sets how much memory the device has; what is taken already counts.
+void quire_shim_limit(quire_shim_device *device, size_t bytes);
+
+// The name of the kernel with this number and how often it ran on the device; null behind the last one.
+const char *_Nullable quire_shim_kernel(quire_shim_device *device, size_t number, size_t *launches);
+
+// How often the host waited for the device.
+size_t quire_shim_waits(quire_shim_device *device);
+
+// Says who hears of what no call reports: writes outside of an allocation, and to memory that was given back.
+void quire_shim_report(void (*listener)(const char *sentence));
 
 #ifdef __cplusplus
 }

@@ -4,25 +4,22 @@ import Testing
 /// What is said where there is no GPU.
 @Suite struct CUDADeviceTests {
     @Test func `without a driver a sentence says so`() {
-        // A driver that was loaded before stays loaded.
-        guard CUDADevice.isBuiltIn else {
-            #expect(CUDADevice.obstacle(library: "libcuda-that-is-not-there.so.1") == .noCode)
-            return
-        }
-        let found = CUDADevice.obstacle(library: "libcuda-that-is-not-there.so.1")
-        if CUDADevice.obstacle() != nil, CUDADevice.obstacle() == .noDriver { #expect(found == .noDriver) }
-        #expect(found == .noDriver || CUDADevice.obstacle() != .noDriver)
+        let driver = CUDADevice.Driver(library: "libcuda-that-is-not-there.so.1")
+        #expect(CUDADevice.obstacle(driver: driver) == (CUDADevice.isBuiltIn ? .noDriver : .noCode))
     }
 
     @Test func `a library that is no driver is taken for one that is too old`() {
-        guard CUDADevice.isBuiltIn, CUDADevice.obstacle() == .noDriver else { return }
-        #expect(CUDADevice.obstacle(library: "libm.so.6") == .oldDriver)
+        let driver = CUDADevice.Driver(library: "libm.so.6")
+        #expect(CUDADevice.obstacle(driver: driver) == (CUDADevice.isBuiltIn ? .oldDriver : .noCode))
     }
 
     @Test func `a device that cannot be had throws the reason`() {
-        guard let obstacle = CUDADevice.obstacle() else { return }
-        #expect(throws: InferenceError.noDevice(reason: obstacle.sentence)) { try CUDADevice(ordinal: 0) }
-        #expect(throws: InferenceError.noDevice(reason: obstacle.sentence)) { try CUDADevice.all() }
+        let driver = CUDADevice.Driver(library: "libcuda-that-is-not-there.so.1")
+        let obstacle = CUDADevice.isBuiltIn ? CUDADevice.Obstacle.noDriver : .noCode
+        #expect(throws: InferenceError.noDevice(reason: obstacle.sentence)) {
+            try CUDADevice(ordinal: 0, driver: driver)
+        }
+        #expect(throws: InferenceError.noDevice(reason: obstacle.sentence)) { try CUDADevice.all(driver: driver) }
     }
 
     @Test(arguments: CUDADevice.Obstacle.allCases)

@@ -7,7 +7,7 @@ import Testing
     @Test(arguments: KernelCase.all)
     func `a kernel is right whichever threads come first`(kernel: KernelCase) throws {
         for isReversed in [false, true] {
-            let error = try kernel.run(ShimDevice(isReversed: isReversed))
+            let error = try kernel.run(Shim(isReversed: isReversed).device)
             #expect(error <= kernel.limit, "\(isReversed ? "backwards" : "forwards"): \(error)")
         }
     }
@@ -16,12 +16,5 @@ import Testing
     func `a kernel is right on the GPU`(kernel: KernelCase) throws {
         let error = try kernel.run(CUDADevice(ordinal: 0))
         #expect(error <= kernel.limit, "\(error)")
-    }
-
-    @Test func `a kernel that does not exist is named`() {
-        let reason = "nothing: there is no kernel of this name"
-        #expect(throws: InferenceError.deviceFailed(reason: reason, isMemory: false)) {
-            try ShimDevice().launch(KernelLaunch("nothing", grid: (1, 1, 1), threads: 32, [.int(1)]))
-        }
     }
 }

@@ -1,0 +1,46 @@
+import CUDAShim
+import Inference
+import Testing
+
+extension CUDADevice.Driver {
+    /// The driver whose GPU is the processor; see `cuda_shim.h` for what is reversed.
+    static func shim(isReversed: Bool = false) -> CUDADevice.Driver {
+        _ = reports
+        return isReversed
+            ? CUDADevice.Driver(lookup: { quire_shim_backwards($0) })
+            : CUDADevice.Driver(lookup: { quire_shim_forwards($0) })
+    }
+
+    /// What no call reports fails the test that it happens in.
+    private static let reports: Void = quire_shim_report { Issue.record("\(String(cString: $0))") }
+}
+
+/// A device of the shim, and what it says of itself.
+final class Shim {
+    let device: CUDADevice
+    /// The shim's own, which is there as long as the device.
+    private let handle: OpaquePointer
+
+    init(isReversed: Bool = false) throws {
+        device = try CUDADevice(ordinal: 0, driver: .shim(isReversed: isReversed))
+        handle = try #require(quire_shim_current())
+    }
+
+    /// Leaves the device so many bytes, those that are taken included.
+    func limit(to bytes: Int) { quire_shim_limit(handle, bytes) }
+
+    /// How often the host waited for the device.
+    var waits: Int { quire_shim_waits(handle) }
+
+    /// How often each kernel ran.
+    var launches: [String: Int] {
+        var found: [String: Int] = [:]
+        var count = 0
+        var number = 0
+        while let name = quire_shim_kernel(handle, number, &count) {
+            if count > 0 { found[String(cString: name)] = count }
+            number += 1
+        }
+        return found
+    }
+}
