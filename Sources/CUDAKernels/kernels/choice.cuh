@@ -4,21 +4,20 @@
 
 // Grid: a block of one warp for each sequence.
 //
-// Lists what must not come after `history[s, 0 ..< lengths[s]]`: each token that would complete one of the n-grams
-// (`size` tokens) that begin in the last `window` tokens (negative: in all), without the `exemptCount` exempt ones.
-// banned [sequences, capacity] in the n-grams' order, counts [sequences]. As many as `capacity` are kept.
+// Lists what must not come next: each token that would complete one of the n-grams of a sequence's history, without the
+// exempt ones. plans [sequences, 4]: where a sequence's history begins in `histories`, its tokens, how many exempt tokens
+// follow them, and the n-grams' size. banned [sequences, capacity] in the n-grams' order, counts [sequences]. As many as
+// `capacity` are kept.
 KERNEL(32)
-ban_ngrams(
-    const int *history, const int *lengths, int stride, int size, int window, const int *exempt, int exemptCount,
-    int *banned, int *counts, int capacity) {
+ban_ngrams(const int *plans, const int *histories, int *banned, int *counts, int capacity) {
     const int sequence = blockIdx.x, lane = threadIdx.x;
-    const int *tokens = history + (size_t)sequence * stride;
-    const int length = lengths[sequence], last = length - size;
+    const int *plan = plans + 4 * sequence, *tokens = histories + plan[0];
+    const int length = plan[1], exemptCount = plan[2], size = plan[3], last = length - size;
+    const int *exempt = tokens + length;
     int found = 0;
     if (size >= 2 && last >= 0) {
         const int *tail = tokens + last + 1;
-        const int first = window < 0 ? 0 : max(0, length - window);
-        for (int start = first; start <= last; start += 32) {
+        for (int start = 0; start <= last; start += 32) {
             bool isBanned = start + lane <= last;
             // The last token differs most often.
             for (int i = size - 2; i >= 0 && isBanned; i--) isBanned = tokens[start + lane + i] == tail[i];

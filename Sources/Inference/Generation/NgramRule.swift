@@ -31,7 +31,7 @@ extension NgramRule {
     package func banned(_ tokens: [Int32]) -> Set<Int32> { ban(after: tokens)?.tokens ?? [] }
 
     /// What follows from `tokens`; nil where they are too few for anything to be banned.
-    func ban(after tokens: [Int32]) -> NgramBan? {
+    package func ban(after tokens: [Int32]) -> NgramBan? {
         guard size >= 2, tokens.count >= size else { return nil }
         let first = window.map { max(0, tokens.count - max($0, 0)) } ?? 0
         guard first <= tokens.count - size else { return nil }
@@ -42,9 +42,9 @@ extension NgramRule {
 /// The n-gram rule for one choice: what no token may complete, and where that is looked for.
 package struct NgramBan: Sendable, Equatable {
     /// The tokens in which n-grams begin, up to the last one; at least `size`.
-    let history: [Int32]
-    let size: Int
-    let exempt: Set<Int32>
+    package let history: [Int32]
+    package let size: Int
+    package let exempt: Set<Int32>
 
     /// The banned ids.
     var tokens: Set<Int32> {

@@ -78,17 +78,6 @@ package final class KernelBench {
     }
 }
 
-/// bfloat16 on the processor: the upper half of a float.
-package enum BFloat {
-    /// Rounded to the nearest, halves to the even one.
-    package static func bits(_ value: Float) -> UInt16 {
-        let bits = value.bitPattern
-        return UInt16(truncatingIfNeeded: (bits &+ 0x7fff &+ ((bits >> 16) & 1)) >> 16)
-    }
-
-    package static func rounded(_ value: Float) -> Float { Float(bitPattern: UInt32(bits(value)) << 16) }
-}
-
 extension DeviceMemory {
     /// The address as a kernel's argument.
     package var argument: KernelLaunch.Argument { .address(address) }

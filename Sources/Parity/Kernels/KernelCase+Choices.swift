@@ -35,18 +35,22 @@ extension KernelCase {
                     histories.append((0..<150).map { 10 + $0 % period })
                 }
             }
-            let rule = NgramRule(size: size, window: window, exempt: [1])
-            let flat = histories.flatMap { $0 + Array(repeating: -7, count: capacity - $0.count) }
-            let (tokens, lengths) = (try bench.integers(flat), try bench.integers(histories.map(\.count)))
-            let exempt = try bench.integers([1, 99])
+            let rule = NgramRule(size: size, window: window, exempt: [1, 99])
+            var (plans, flat): ([Int], [Int]) = ([], [])
+            for history in histories {
+                guard let ban = rule.ban(after: history.map { Int32($0) }) else {
+                    plans += [0, 0, 0, 0]
+                    continue
+                }
+                plans += [flat.count, ban.history.count, ban.exempt.count, ban.size]
+                flat += ban.history.map { Int($0) } + ban.exempt.map { Int($0) }
+            }
+            let (plan, tokens) = (try bench.integers(plans), try bench.integers(flat))
             let banned = try bench.results(bytes: histories.count * capacity * 4)
             let counts = try bench.results(bytes: histories.count * 4)
             try bench.launch(
                 "ban_ngrams", grid: (histories.count, 1, 1), threads: 32,
-                [
-                    tokens.argument, lengths.argument, .int(capacity), .int(size), .int(window ?? -1),
-                    exempt.argument, .int(2), banned.argument, counts.argument, .int(capacity),
-                ])
+                [plan.argument, tokens.argument, banned.argument, counts.argument, .int(capacity)])
             let found = try bench.readIntegers(counts, histories.count)
             let lists = try bench.readIntegers(banned, histories.count * capacity)
             var wrong = 0.0

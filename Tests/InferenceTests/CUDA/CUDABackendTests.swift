@@ -1,0 +1,109 @@
+import Inference
+import Parity
+import SystemPackage
+import Testing
+
+/// The whole model on the GPU's kernels, which the shim runs, beside the same model on the processor.
+@Suite struct CUDABackendTests {
+    private static func configuration(_ name: String) throws -> (FilePath, ModelConfiguration) {
+        let directory = Fixtures.golden.path.appending(name)
+        return (directory, try ModelConfiguration(contentsOf: directory.appending("config.json")))
+    }
+
+    static func model(_ shim: Shim, _ name: String = "tiny-bf16") throws -> DeepSeekOCR<CUDABackend> {
+        let (directory, configuration) = try configuration(name)
+        return try DeepSeekOCR(
+            checkpoint: Checkpoint(directory: directory, configuration: configuration), configuration: configuration,
+            backend: CUDABackend(shim.device))
+    }
+
+    private func trace<B: Backend>(
+        _ model: DeepSeekOCR<B>, _ image: PreparedImage, text: [Int32]
+    ) throws -> ActivationTrace {
+        let trace = ActivationTrace()
+        let embeddings = try model.encodeImage(image, trace: trace)
+        var prompt = text
+        prompt.insert(
+            contentsOf: Array(repeating: model.configuration.imageToken, count: image.tokenCount), at: text.count / 2)
+        let input = try model.embed(prompt, images: [embeddings], trace: trace)
+        let cache = model.backend.makeCache(in: model.makePool(tokens: prompt.count))
+        #expect(model.backend.reserve(prompt.count, in: cache))
+        let hidden = try model.advance(input, rows: [prompt.count], caches: [cache], trace: trace, allRows: true)
+        _ = model.scores(hidden, trace: trace, allRows: true)
+        try model.backend.check()
+        return trace
+    }
+
+    /// Two tiles beside a view, so that sizes and tables differ.
+    private func image(side: Int, tile: Int) -> PreparedImage {
+        var random = FixedRandom(seed: 5)
+        func view(_ side: Int) -> PreparedImage.View {
+            .init(side: side, bytes: random.image(width: side, height: side).bytes)
+        }
+        return PreparedImage(view: view(side), tiles: [view(tile), view(tile)], grid: TileGrid(columns: 2, rows: 1))
+    }
+
+    @Test(arguments: [false, true])
+    func `every stage is the processor's within the rounding`(isReversed: Bool) throws {
+        let shim = try Shim(isReversed: isReversed)
+        let image = image(side: 320, tile: 192)
+        let found = try trace(Self.model(shim), image, text: [5, 9, 300, 12, 77])
+        let wanted = try trace(GoldenBench.model(precision: .float32), image, text: [5, 9, 300, 12, 77])
+        #expect(found.names == wanted.names)
+        for name in wanted.names {
+            let (a, b) = (try #require(found.activations[name]), try #require(wanted.activations[name]))
+            #expect(a.shape == b.shape)
+            guard name != "router.index" else {
+                // Chances may be so close that rounding changes their order.
+                let other = zip(a.values, b.values).count { $0 != $1 }
+                #expect(other * 10 < b.values.count, "\(other) of \(b.values.count) experts are others")
+                continue
+            }
+            let error = Self.error(a.values, b.values)
+            #expect(error < 0.015, "\(name): \(error)")
+        }
+    }
+
+    /// The root of the mean squared difference, relative to that of the wanted values.
+    private static func error(_ found: [Float], _ wanted: [Float]) -> Double {
+        var (difference, square) = (0.0, 0.0)
+        for (x, y) in zip(found, wanted) {
+            difference += Double((x - y) * (x - y))
+            square += Double(y * y)
+        }
+        return difference.isFinite ? (difference / square).squareRoot() : .infinity
+    }
+
+    // MARK: - Steps
+
+    private static let options = GenerationOptions(
+        maxNewTokens: 14, rule: NgramRule(size: 2, window: 40, exempt: [3], overPrompt: true))
+
+    /// Generates for all questions together, joining one after another.
+    private func together<B: Backend>(
+        _ model: DeepSeekOCR<B>, _ questions: [GoldenBench.Question], tokens: Int
+    ) throws -> [[Int32]] {
+        var batch = SequenceBatch(model, pool: model.makePool(tokens: tokens))
+        let sequences = try questions.map { try model.sequence($0, Self.options, cache: batch.makeCache()) }
+        for sequence in sequences {
+            batch.join(sequence)
+            _ = try batch.step()
+        }
+        while batch.count > 0 { _ = try batch.step() }
+        return sequences.map(\.generation.tokens)
+    }
+
+    @Test(arguments: [false, true])
+    func `a sequence gets the same alone and beside others`(isReversed: Bool) throws {
+        let shim = try Shim(isReversed: isReversed)
+        let model = try Self.model(shim)
+        let questions = GoldenBench.questions(model.configuration)
+        let found = try together(model, questions, tokens: 2048)
+        for (question, tokens) in zip(questions, found) {
+            #expect(try model.answer(question, Self.options) == tokens)
+        }
+        let launches = shim.launches
+        #expect(launches["decode_attention_16", default: 0] > 0 && launches["attend_prompt_16", default: 0] > 0)
+        #expect(launches["ban_ngrams", default: 0] > 0)
+    }
+}
