@@ -9,15 +9,27 @@ package enum Precision: String, Sendable, CaseIterable {
     case int8
 }
 
+/// What computes.
+package enum ComputeDevice: Sendable, Equatable {
+    case processor
+    /// An NVIDIA GPU by its number.
+    case cuda(Int)
+}
+
 /// How an engine computes.
 package struct EngineOptions: Sendable, Equatable {
+    package var device: ComputeDevice
     /// How many threads compute.
     package var threads: Int
+    /// A GPU knows bfloat16 only.
     package var precision: Precision
     /// Bytes that the engine may use in all; nil takes four fifths of what is free.
     package var memory: Int?
 
-    package init(threads: Int, precision: Precision = .bfloat16, memory: Int? = nil) {
+    package init(
+        device: ComputeDevice = .processor, threads: Int, precision: Precision = .bfloat16, memory: Int? = nil
+    ) {
+        self.device = device
         self.threads = threads
         self.precision = precision
         self.memory = memory

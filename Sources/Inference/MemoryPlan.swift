@@ -6,6 +6,8 @@ package struct MemoryPlan: Sendable, Equatable {
     package static let tokensOfPage = 1536
     /// With more pages than this every expert's weights are read for several rows anyway, and nothing is gained.
     package static let mostPages = 64
+    /// From some hundred pages on a GPU reads mostly keys and values, and nothing is gained by more.
+    package static let mostPagesOnGPU = 512
     /// A rendered A4 page at 200 dpi.
     package static let pageBytes = 12 << 20
 
@@ -22,10 +24,32 @@ package struct MemoryPlan: Sendable, Equatable {
     ///   - tokenBytes: bytes of one token's keys and values.
     ///   - context: the most tokens of a page; there is always room for one such page.
     package init(memory: Int, fixed: Int, tokenBytes: Int, context: Int) {
-        let left = max(0, memory - fixed)
-        let page = min(context, Self.tokensOfPage) * tokenBytes + Self.pageBytes
-        pages = min(Self.mostPages, max(1, left / page))
-        tokens = max(context, min(pages * context, (left - min(left, pages * Self.pageBytes)) / tokenBytes))
+        self.init(
+            left: memory - fixed, pageBytes: Self.pageBytes, tokenBytes: tokenBytes, context: context,
+            most: Self.mostPages)
+    }
+
+    /// Divides a GPU's memory, in which the weights are already.
+    ///
+    /// - Parameters:
+    ///   - free: bytes that nobody has taken.
+    ///   - limit: bytes that may be taken at most, beside the weights.
+    ///   - configuration: the model's sizes.
+    ///   - positions: positions of views that are encoded together.
+    package init(free: Int, limit: Int?, configuration: ModelConfiguration, positions: Int) {
+        // What the towers and the experts have at work; a quarter on a small card, where fewer views go together.
+        let work = 24 * positions * configuration.sam.width
+        let memory = min(free, limit ?? .max)
+        self.init(
+            left: memory - min(work, memory / 4), pageBytes: 0, tokenBytes: configuration.cacheBytes(.bfloat16),
+            context: configuration.decoder.maxPositions, most: Self.mostPagesOnGPU)
+    }
+
+    private init(left: Int, pageBytes: Int, tokenBytes: Int, context: Int, most: Int) {
+        let left = max(0, left)
+        let page = min(context, Self.tokensOfPage) * tokenBytes + pageBytes
+        pages = min(most, max(1, left / page))
+        tokens = max(context, min(pages * context, (left - min(left, pages * pageBytes)) / tokenBytes))
     }
 
     /// Four fifths of the bytes that could be used without swapping, also by the limits of this process's group.

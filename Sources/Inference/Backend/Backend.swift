@@ -42,6 +42,8 @@ package protocol Backend {
     func follow(_ moment: Moment)
     /// Whether a moment has come.
     func hasCome(_ moment: Moment) -> Bool
+    /// Gives back memory that is kept for what comes, after waiting for what was asked for.
+    func releaseMemory() throws(InferenceError)
     /// Throws what went wrong in operations so far, once.
     func check() throws(InferenceError)
 

@@ -22,6 +22,8 @@ extension Backend where Step == PlainStep<Cache>, Moment == Void, Experts == [Ga
 
     package func hasCome(_ moment: Void) -> Bool { true }
 
+    package func releaseMemory() {}
+
     package func check() {}
 
     package func experts(_ experts: [GatedMLP<Weight>]) -> [GatedMLP<Weight>] { experts }

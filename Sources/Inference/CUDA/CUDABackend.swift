@@ -53,6 +53,8 @@ package struct CUDABackend: Backend {
         return context.attempt { () throws(InferenceError) in try device.hasPassed(moment) } ?? true
     }
 
+    package func releaseMemory() throws(InferenceError) { try context.trim() }
+
     package func check() throws(InferenceError) { try context.check() }
 
     // MARK: - Memory

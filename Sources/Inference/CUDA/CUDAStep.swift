@@ -67,7 +67,7 @@ package final class CUDAStep {
         form = StepForm(
             rows: isPlain ? StepForm.padded(total) : total,
             sequences: isPlain ? StepForm.padded(total) : input.rows.count,
-            pages: max(8, StepForm.nextPowerOfTwo(pages)), 
+            pages: max(8, StepForm.nextPowerOfTwo(pages)),
             history: bans.isEmpty ? 0 : max(128, StepForm.nextPowerOfTwo(history)),
             bans: bans.isEmpty ? 0 : max(64, StepForm.nextPowerOfTwo(banned)))
         if isPlain, let numbers = pool?.numbers, form.count * 4 <= numbers.bytes {

@@ -5,7 +5,7 @@
 /// the first one always goes on.
 package struct SequenceBatch<B: Backend> {
     private let model: DeepSeekOCR<B>
-    private let pool: B.CachePool
+    private var pool: B.CachePool
     /// In the order in which they joined.
     package private(set) var active: [TextSequence<B>] = []
     /// Sequences that wait for memory, the first to go on first.
@@ -22,6 +22,14 @@ package struct SequenceBatch<B: Backend> {
 
     /// Adds a sequence, which must not be finished.
     package mutating func join(_ sequence: TextSequence<B>) { waiting.append(sequence) }
+
+    /// Goes on in another pool: all begin again there, with what they have generated.
+    mutating func move(to pool: B.CachePool) {
+        self.pool = pool
+        waiting = active + waiting
+        active = []
+        for sequence in waiting { sequence.cache = makeCache() }
+    }
 
     /// An empty sequence's keys and values.
     package func makeCache() -> B.Cache { model.backend.makeCache(in: pool) }
