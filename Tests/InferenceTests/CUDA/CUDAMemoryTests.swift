@@ -101,7 +101,7 @@ import Testing
             .int(8), .int(0),
         ]
         try device.launch(
-            KernelLaunch("product_16", grid: (1, 1, 1), threads: 128, shared: 3 * 144 * 128, arguments), on: .encode)
+            KernelLaunch("product_16", grid: (9, 1, 1), threads: 128, shared: 3 * 144 * 128, arguments), on: .encode)
         let reason = "product_16: an access of 16 bytes is not aligned"
         let failure = InferenceError.deviceFailed(reason: reason, isMemory: false)
         #expect(throws: failure) { try device.wait(for: .encode) }
