@@ -3,8 +3,8 @@
 // Each thread of a block is a fiber; fibers take turns and change places only at barriers and warp-wide operations. A
 // warp runs until it meets a barrier of the whole block, so that warps are as far apart as they may be. What a kernel
 // forgets shows: shared memory begins as NaNs, and a barrier that not all threads reach ends the launch with a message.
-// Forwards, copies of `copyAsync` arrive only when they are waited for; backwards, where the last thread comes first,
-// they arrive at once.
+// Forwards, copies of `copyAsync` arrive only when they are waited for; backwards, where the last block and the last
+// thread come first, they arrive at once. Each processor runs a block at a time.
 #pragma once
 
 #include <algorithm>
@@ -56,8 +56,9 @@ struct Fiber {
     std::unique_ptr<unsigned char[]> memory;
     bool isDone = false;
     dim3 thread;
-    std::vector<PendingCopy> open;
-    std::vector<std::vector<PendingCopy>> groups;
+    // Copies that are on their way, and where each committed group of them ends.
+    std::vector<PendingCopy> copies;
+    std::vector<size_t> groups;
 };
 
 // What a warp exchanges: a slot for each lane going in and coming out.
@@ -74,7 +75,7 @@ struct Block {
     std::vector<Warp> warps;
     std::vector<unsigned char> shared;
     dim3 grid, block, index;
-    std::function<void()> body;
+    const std::function<void()> *body = nullptr;
     void *mainStack = nullptr;
     int count = 0, current = 0, alive = 0, arrived = 0;
     long generation = 0, idle = 0;
@@ -82,13 +83,13 @@ struct Block {
     std::string failure;
 };
 
-extern thread_local Block *running;
+extern constinit thread_local Block *running;
 
 void leave();
 void yieldInWarp();
 void syncBlock();
-Warp &warp();
-inline int lane() { return running->current % warpSize; }
+inline Warp &warp() { return running->warps[(unsigned)running->current / warpSize]; }
+inline int lane() { return (int)((unsigned)running->current % warpSize); }
 
 // Waits for all lanes of the warp; the last one runs `work` before the others go on.
 template <class Work> void together(Work work) {
@@ -123,7 +124,19 @@ inline float widen(uint16_t bits) {
     return value;
 }
 
+// Compiled twice. AVX2 has no fused additions: sums are the same either way.
+#if defined(__x86_64__)
+#define VECTORISED __attribute__((target_clones("avx2", "default")))
+#else
+#define VECTORISED
+#endif
+
+// What `multiplyMatrices` does for a warp: a and b come in, the sums go out.
+VECTORISED void multiplyFragments(Warp &warp);
+
+// Runs a grid on all processors. `body` runs a thread.
 void launch(dim3 grid, dim3 block, size_t sharedBytes, bool isReversed, const std::function<void()> &body);
+// What the last launch of this thread did wrong, or null.
 const char *failure();
 
 }  // namespace shim
@@ -194,19 +207,21 @@ inline void copyAsync(void *shared, const void *global, bool isValid) {
     checkAligned(global, 16);
     const shim::PendingCopy copy{shared, isValid ? global : nullptr};
     if (shim::running->isReversed) shim::arrive(copy);
-    else shim::running->fibers[shim::running->current].open.push_back(copy);
+    else shim::running->fibers[shim::running->current].copies.push_back(copy);
 }
 inline void copyCommit() {
     auto &fiber = shim::running->fibers[shim::running->current];
-    fiber.groups.push_back(std::move(fiber.open));
-    fiber.open.clear();
+    fiber.groups.push_back(fiber.copies.size());
 }
 template <int pending> void copyWait() {
-    auto &groups = shim::running->fibers[shim::running->current].groups;
-    while (groups.size() > (size_t)pending) {
-        for (const auto &copy : groups.front()) shim::arrive(copy);
-        groups.erase(groups.begin());
-    }
+    auto &fiber = shim::running->fibers[shim::running->current];
+    if (fiber.groups.size() <= (size_t)pending) return;
+    const auto firstLeft = fiber.groups.end() - pending;
+    const size_t end = firstLeft[-1];
+    for (size_t i = 0; i < end; i++) shim::arrive(fiber.copies[i]);
+    fiber.copies.erase(fiber.copies.begin(), fiber.copies.begin() + (ptrdiff_t)end);
+    fiber.groups.erase(fiber.groups.begin(), firstLeft);
+    for (size_t &group : fiber.groups) group -= end;
 }
 
 // Four 8 x 8 matrices of bfloat16: lane 8 i + r gives the address of row r of matrix i (PTX ISA, ldmatrix).
@@ -240,28 +255,7 @@ inline void multiplyMatrices(float d[4], const uint32_t a[4], const uint32_t b[2
     const int me = shim::lane();
     memcpy(own.in[me], a, 16);
     memcpy(own.in[me] + 4, b, 8);
-    shim::together([](shim::Warp &w) {
-        float left[16][16], right[16][8], sums[16][8];
-        for (int lane = 0; lane < 32; lane++) {
-            const int g = lane / 4, t = lane % 4 * 2;
-            for (int i = 0; i < 4; i++) {
-                const int row = g + i % 2 * 8, k = t + i / 2 * 8;
-                left[row][k] = shim::widen((uint16_t)w.in[lane][i]);
-                left[row][k + 1] = shim::widen((uint16_t)(w.in[lane][i] >> 16));
-            }
-            for (int i = 0; i < 2; i++) {
-                right[t + i * 8][g] = shim::widen((uint16_t)w.in[lane][4 + i]);
-                right[t + i * 8 + 1][g] = shim::widen((uint16_t)(w.in[lane][4 + i] >> 16));
-            }
-        }
-        for (int row = 0; row < 16; row++) {
-            for (int n = 0; n < 8; n++) sums[row][n] = 0;
-            for (int k = 0; k < 16; k++)
-                for (int n = 0; n < 8; n++) sums[row][n] += left[row][k] * right[k][n];
-        }
-        for (int lane = 0; lane < 32; lane++)
-            for (int i = 0; i < 4; i++) memcpy(&w.out[lane][i], &sums[lane / 4 + i / 2 * 8][lane % 4 * 2 + i % 2], 4);
-    });
+    shim::together(shim::multiplyFragments);
     for (int i = 0; i < 4; i++) {
         float sum;
         memcpy(&sum, &own.out[me][i], 4);

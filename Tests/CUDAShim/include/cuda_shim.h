@@ -15,8 +15,8 @@ extern "C" {
 // is the processor's.
 //
 // Work is done as late as a GPU may do it: when the host waits for it. Forwards, a wait does only what it has to;
-// backwards, other streams come first as far as events let them, and the threads of a block take turns from the last to
-// the first.
+// backwards, other streams come first as far as events let them, and blocks and their threads take turns from the last
+// to the first.
 void *_Nullable quire_shim_forwards(const char *symbol);
 void *_Nullable quire_shim_backwards(const char *symbol);
 

@@ -44,3 +44,31 @@ final class Shim {
         return found
     }
 }
+
+/// A driver that a test runs on: the shim's, and NVIDIA's where there is a GPU.
+enum TestDriver: Sendable {
+    case forwards, backwards, system
+
+    static let shims: [TestDriver] = [.forwards, .backwards]
+    static let all: [TestDriver] = shims + (CUDADevice.obstacle() == nil ? [.system] : [])
+
+    func device() throws(InferenceError) -> CUDADevice {
+        let driver: CUDADevice.Driver =
+            switch self {
+            case .forwards: .shim()
+            case .backwards: .shim(isReversed: true)
+            case .system: .system
+            }
+        return try CUDADevice(ordinal: 0, driver: driver)
+    }
+}
+
+extension CUDADevice {
+    /// Queues sum += x for arrays of floats, a multiple of 8 long.
+    func add(_ x: DeviceMemory, to sum: DeviceMemory, count: Int, on stream: Stream) throws(InferenceError) {
+        let arguments: [KernelLaunch.Argument] = [
+            .address(sum.address), .address(x.address), .long(count), .long(count),
+        ]
+        try launch(KernelLaunch("add_f32", grid: ((count + 2047) / 2048, 1, 1), threads: 256, arguments), on: stream)
+    }
+}
