@@ -380,6 +380,7 @@ int graphDestroy(Graph *graph) {
 
 int graphLaunch(Graph *graph, Stream *stream) {
     return on([=](quire_shim_device &device) {
+        device.graphs++;
         for (const Operation &operation : graph->operations) device.add(*stream, operation);
         return success;
     });
@@ -451,11 +452,21 @@ void quire_shim_limit(quire_shim_device *device, size_t bytes) {
     device->heap.limit = bytes;
 }
 
+size_t quire_shim_taken(quire_shim_device *device) {
+    const std::lock_guard hold(device->lock);
+    return device->heap.used;
+}
+
 const char *quire_shim_kernel(quire_shim_device *device, size_t number, size_t *launches) {
     const std::lock_guard hold(device->lock);
     const Kernel *kernel = kernelAt(number);
     *launches = number < device->launches.size() ? device->launches[number] : 0;
     return kernel ? kernel->name : nullptr;
+}
+
+size_t quire_shim_graphs(quire_shim_device *device) {
+    const std::lock_guard hold(device->lock);
+    return device->graphs;
 }
 
 size_t quire_shim_waits(quire_shim_device *device) {

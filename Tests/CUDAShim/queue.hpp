@@ -88,6 +88,7 @@ struct quire_shim_device {
     std::map<const shim::Kernel *, size_t> sharedLimits;
     std::vector<size_t> launches;
     size_t waits = 0;
+    size_t graphs = 0;
     // What broke the device; like a GPU it then does nothing more.
     std::string failure;
 

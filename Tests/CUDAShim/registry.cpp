@@ -30,8 +30,8 @@ template <class... Arguments, void (*kernel)(Arguments...)> struct Call<kernel> 
 
 const shim::Kernel all[] = {
     ENTRY(rms_norm_f32), ENTRY(rms_norm_bf16), ENTRY(layer_norm_f32), ENTRY(layer_norm_bf16),
-    ENTRY(layer_norm_wide), ENTRY(gelu), ENTRY(quick_gelu), ENTRY(silu_multiply), ENTRY(add_f32), ENTRY(widen),
-    ENTRY(narrow), ENTRY(rope_write), ENTRY(route_rows), ENTRY(sort_by_expert), ENTRY(gather_experts),
+    ENTRY(add_f32), ENTRY(widen), ENTRY(narrow), ENTRY(fill_random),
+    ENTRY(rope_write), ENTRY(route_rows), ENTRY(sort_by_expert), ENTRY(gather_experts),
     ENTRY(ban_ngrams), ENTRY(choose_best), ENTRY(convolve_32), ENTRY(convolve_128), ENTRY(cut_patches),
     ENTRY(gather_rows), ENTRY(embed_tokens), ENTRY(join_columns), ENTRIES(product), ENTRIES(experts_up),
     ENTRIES(experts_down), ENTRIES(choose), WIDTHS(decode_attention), WIDTHS(attend_block), WIDTHS(attend_grid),

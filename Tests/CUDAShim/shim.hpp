@@ -185,6 +185,7 @@ inline void orShared(uint32_t *place, uint32_t bits) { *place |= bits; }
 inline float fastExp(float x) { return expf(x); }
 inline float fastExp2(float x) { return exp2f(x); }
 inline float inverseRoot(float x) { return 1 / sqrtf(x); }
+inline float addProduct(float a, float b, float c) { return a + b * c; }
 
 inline uint32_t packBFloats(float low, float high) {
     auto round = [](float value) -> uint32_t {

@@ -32,6 +32,8 @@ __device__ __forceinline__ float fastExp2(float x) {
     return result;
 }
 __device__ __forceinline__ float inverseRoot(float x) { return rsqrtf(x); }
+// a + b c, rounded after the product and after the sum.
+__device__ __forceinline__ float addProduct(float a, float b, float c) { return __fadd_rn(a, __fmul_rn(b, c)); }
 
 // Two floats as bfloat16, rounded to the nearest, halves to the even one; the first in the low half.
 __device__ __forceinline__ uint32_t packBFloats(float low, float high) {

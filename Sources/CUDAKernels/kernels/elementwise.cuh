@@ -12,39 +12,6 @@ __device__ __forceinline__ size_t firstOfEight() {
     return ((size_t)blockIdx.x * blockDim.x + threadIdx.x) * 8;
 }
 
-KERNEL(256)
-gelu(bfloat *x, long long count) {
-    const size_t i = firstOfEight();
-    if (i >= (size_t)count) return;
-    float values[8];
-    loadEight(x + i, values);
-    for (int j = 0; j < 8; j++) values[j] = geluOf(values[j]);
-    storeEight(x + i, values);
-}
-
-KERNEL(256)
-quick_gelu(bfloat *x, long long count) {
-    const size_t i = firstOfEight();
-    if (i >= (size_t)count) return;
-    float values[8];
-    loadEight(x + i, values);
-    for (int j = 0; j < 8; j++) values[j] = quickGELUOf(values[j]);
-    storeEight(x + i, values);
-}
-
-// y[r, c] = silu(x[r, c]) * x[r, inner + c] for x [rows, 2 * inner]; inner is a multiple of 8.
-KERNEL(256)
-silu_multiply(const bfloat *x, bfloat *y, int inner, long long count) {
-    const size_t i = firstOfEight();
-    if (i >= (size_t)count) return;
-    const size_t row = i / inner, column = i % inner;
-    float gate[8], up[8];
-    loadEight(x + row * 2 * inner + column, gate);
-    loadEight(x + row * 2 * inner + inner + column, up);
-    for (int j = 0; j < 8; j++) gate[j] = siluOf(gate[j]) * up[j];
-    storeEight(y + i, gate);
-}
-
 // sum[i] += x[i mod repeat]: a matrix of `repeat` elements is added again and again down the rows.
 KERNEL(256)
 add_f32(float *sum, const float *x, long long repeat, long long count) {
@@ -57,8 +24,8 @@ add_f32(float *sum, const float *x, long long repeat, long long count) {
     storeEight(sum + i, a);
 }
 
-KERNEL(256)
-widen(const bfloat *x, float *y, long long count) {
+// y = x in the other type.
+template <class In, class Out> __device__ __forceinline__ void convert(const In *x, Out *y, long long count) {
     const size_t i = firstOfEight();
     if (i >= (size_t)count) return;
     float values[8];
@@ -66,11 +33,6 @@ widen(const bfloat *x, float *y, long long count) {
     storeEight(y + i, values);
 }
 
-KERNEL(256)
-narrow(const float *x, bfloat *y, long long count) {
-    const size_t i = firstOfEight();
-    if (i >= (size_t)count) return;
-    float values[8];
-    loadEight(x + i, values);
-    storeEight(y + i, values);
-}
+KERNEL(256) widen(const bfloat *x, float *y, long long count) { convert(x, y, count); }
+
+KERNEL(256) narrow(const float *x, bfloat *y, long long count) { convert(x, y, count); }

@@ -8,5 +8,6 @@
 #include "experts.cuh"
 #include "gemm.cuh"
 #include "norms.cuh"
+#include "random.cuh"
 #include "rope.cuh"
 #include "router.cuh"

@@ -109,7 +109,7 @@ extension CUDABackend {
         let threads = min(256, (x.columns / 8 + 31) / 32 * 32)
         launch(
             "\(name)_\(x.isWide ? "f32" : "bf16")", grid: (x.rows, 1, 1), threads: threads, shared: x.columns * 4,
-            [x.argument, .address(0)] + parameters + [y.argument, .int(x.columns), .float(epsilon)])
+            [x.argument] + parameters + [y.argument, .int(x.columns), .float(epsilon)])
         return y
     }
 }

@@ -16,6 +16,8 @@ extension CUDABackend {
                 }.get()
             } else if tensor.shape.count == 4, tensor.shape[2] == 3, tensor.shape[3] == 3 {
                 try copy(channelsLast(tensor), to: address)
+            } else if let recipe = tensor.recipe {
+                try fill(address, recipe, tensor.count, pieces: tensor.count, apart: tensor.count)
             } else {
                 try copyRounded(tensor, to: address)
             }
@@ -31,6 +33,11 @@ extension CUDABackend {
         try checkWidth(inputs, gate)
         let memory = try DeviceMemory(device, bytes: 2 * inner * inputs * 2)
         let eight = 8 * inputs * 2
+        if let gates = gate.recipe, let ups = up.recipe {
+            try fill(memory.address, gates, gate.count, pieces: 8 * inputs, apart: 16 * inputs)
+            try fill(memory.address + UInt64(eight), ups, up.count, pieces: 8 * inputs, apart: 16 * inputs)
+            return CUDAWeight(memory, outputs: 2 * inner, inputs: inputs)
+        }
         try withRounded(gate) { (gate) throws(InferenceError) in
             try withRounded(up) { (up) throws(InferenceError) in
                 guard let gate = gate.baseAddress, let up = up.baseAddress else { return }
@@ -73,6 +80,22 @@ extension CUDABackend {
     private func checkWidth(_ width: Int, _ tensor: Checkpoint.Tensor) throws(InferenceError) {
         guard width % 8 != 0 else { return }
         throw .noDevice(reason: "\(tensor.name) is \(width) wide, and the GPU's kernels take multiples of 8")
+    }
+
+    /// Makes random elements where they are to lie: `pieces` of them in a row, their beginnings so many elements apart.
+    private func fill(
+        _ address: UInt64, _ recipe: RandomRecipe, _ count: Int, pieces: Int, apart: Int
+    ) throws(InferenceError) {
+        let first = UInt64(recipe.first)
+        let base = UInt32(truncatingIfNeeded: first) &+ UInt32(truncatingIfNeeded: first >> 32) &* 0x85EB_CA6B
+        let mix = UInt32(truncatingIfNeeded: recipe.seed ^ recipe.seed >> 32)
+        try device.launch(
+            KernelLaunch(
+                "fill_random", grid: ((count / 8 + 255) / 256, 1, 1), threads: 256,
+                [
+                    .address(address), .long(count), .long(pieces), .long(apart), .int(Int(Int32(bitPattern: base))),
+                    .int(Int(Int32(bitPattern: mix))), .float(recipe.centre), .float(recipe.width),
+                ]), on: stream)
     }
 
     private func copyRounded(_ tensor: Checkpoint.Tensor, to address: UInt64) throws(InferenceError) {

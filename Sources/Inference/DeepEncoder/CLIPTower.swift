@@ -37,7 +37,7 @@ struct CLIPTower<B: Backend> {
             rows += (0..<places).map { Int32(1 + view * places + $0) }
         }
         var x = backend.gatherRows(rows, from: [classEmbedding, features])
-        backend.add(resized.value(for: side) { table(side: side) }, to: &x)
+        backend.add(try resized.value(for: side, on: backend) { table(side: side) }, to: &x)
         run.record("clip.embeddings", shape) { backend.download(x) }
         x = preNorm.apply(x, on: backend)
         for (number, layer) in layers.enumerated() {

@@ -36,13 +36,13 @@ struct SAMTower<B: Backend> {
     func encode(_ views: [PreparedImage.View], side: Int, _ run: EncoderRun) throws(InferenceError) -> B.Tensor {
         let (batches, grid) = (views.count, side / configuration.patchSize)
         var x = patchEmbedding.apply(backend.patches(of: views, patch: configuration.patchSize), on: backend)
-        let table = resized.value(for: grid) {
+        let table = try resized.value(for: grid, on: backend) {
             backend.resizeGrid(positions, side: configuration.tableSide, to: grid)
         }
         backend.add(table, to: &x)
         for (layer, block) in blocks.enumerated() {
             try run.check()
-            block.apply(to: &x, batches: batches, side: grid, on: backend)
+            try block.apply(to: &x, batches: batches, side: grid, on: backend)
             run.record("sam.block\(layer)", [batches, grid, grid, configuration.width]) { backend.download(x) }
         }
         x = neckNorm1.apply(backend.linear(x, neckNarrow, bias: nil), on: backend)
@@ -86,8 +86,8 @@ private struct SAMBlock<B: Backend> {
         lin2 = try loader.linear("mlp.lin2")
     }
 
-    func apply(to x: inout B.Tensor, batches: Int, side: Int, on backend: B) {
-        let tables = resized.value(for: window ?? side) {
+    func apply(to x: inout B.Tensor, batches: Int, side: Int, on backend: B) throws(InferenceError) {
+        let tables = try resized.value(for: window ?? side, on: backend) {
             (
                 height: backend.resizeRelative(relativeHeight, side: window ?? side),
                 width: backend.resizeRelative(relativeWidth, side: window ?? side)

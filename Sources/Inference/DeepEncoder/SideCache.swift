@@ -8,10 +8,15 @@ final class SideCache<Value>: @unchecked Sendable {
     private var values: [Int: Value] = [:]
 
     /// The value for a side, made if there is none yet.
-    func value(for side: Int, make: () -> Value) -> Value {
-        lock.withLock { _ in
+    ///
+    /// - Throws: What went wrong on the backend until the value was made; it is not kept then.
+    func value(
+        for side: Int, on backend: some Backend, make: () -> Value
+    ) throws(InferenceError) -> Value {
+        try lock.withLock { (_) throws(InferenceError) in
             if let value = values[side] { return value }
             let value = make()
+            try backend.check()
             values[side] = value
             return value
         }

@@ -6,15 +6,20 @@
 package struct SequenceBatch<B: Backend> {
     private let model: DeepSeekOCR<B>
     private var pool: B.CachePool
+    /// Tokens of prompts that a step takes at most.
+    private let promptTokens: Int
     /// In the order in which they joined.
     package private(set) var active: [TextSequence<B>] = []
     /// Sequences that wait for memory, the first to go on first.
     package private(set) var waiting: [TextSequence<B>] = []
 
     /// An empty batch whose keys and values lie in a pool.
-    package init(_ model: DeepSeekOCR<B>, pool: B.CachePool) {
+    ///
+    /// `promptTokens` of prompts are seen in a step at most; nil leaves that to the backend.
+    package init(_ model: DeepSeekOCR<B>, pool: B.CachePool, promptTokens: Int? = nil) {
         self.model = model
         self.pool = pool
+        self.promptTokens = promptTokens ?? model.backend.promptTokensTogether
     }
 
     /// How many sequences are not finished.
@@ -71,7 +76,7 @@ package struct SequenceBatch<B: Backend> {
     /// The sequences that take part in the next step, and how many tokens of each: long prompts come in several steps, so
     /// that the others go on.
     private func parts() -> [(sequence: TextSequence<B>, count: Int)] {
-        var left = model.backend.promptTokensTogether
+        var left = promptTokens
         return active.compactMap { sequence in
             let pending = sequence.tokensToSee - model.backend.count(of: sequence.cache)
             let count = pending == 1 ? 1 : min(pending, left)

@@ -35,6 +35,9 @@ package final class Checkpoint: Sendable {
 
         package var count: Int { shape.reduce(1, *) }
 
+        /// What the elements are made by, in one go; nil for those that lie somewhere.
+        var recipe: RandomRecipe? { region.recipe }
+
         /// The file's size and time of modification.
         fileprivate var stamp: String? { region.stamp }
 
@@ -109,12 +112,15 @@ protocol WeightRegion: AnyObject, Sendable {
     func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R
     /// What tells a file's contents from others; nil for memory.
     var stamp: String? { get }
+    /// What the elements are made by, where they are made when they are asked for.
+    var recipe: RandomRecipe? { get }
     /// Notes that a part is not needed for now.
     func forget(_ range: Range<Int>)
 }
 
 extension WeightRegion {
     var stamp: String? { nil }
+    var recipe: RandomRecipe? { nil }
     func forget(_ range: Range<Int>) {}
 }
 

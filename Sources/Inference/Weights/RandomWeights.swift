@@ -75,6 +75,13 @@ package struct RandomWeights: Sendable {
         }
     }
 
+    /// What all of a tensor's elements are made by; nil where rows have scales of their own.
+    fileprivate func recipe(of section: Section) -> RandomRecipe? {
+        guard runs(of: section).allSatisfy({ $0.scale == 1 }) else { return nil }
+        return RandomRecipe(
+            seed: seed, first: section.elements.lowerBound, centre: section.centre, width: section.width)
+    }
+
     /// The parts of a tensor that have a scale of their own: a skewed router's rows, and all of any other tensor.
     private func runs(of section: Section) -> [(elements: Range<Int>, scale: Float)] {
         guard section.isRouter, let experts = section.tensor.shape.first, experts > 0 else {
@@ -98,7 +105,30 @@ package struct RandomWeights: Sendable {
     }
 }
 
+/// What a tensor's random elements are made by (`quire_fill_random_bf16`).
+struct RandomRecipe: Sendable {
+    let seed: UInt64
+    /// The place of the first element among those of all tensors.
+    let first: Int
+    let centre: Float
+    let width: Float
+}
+
 extension Checkpoint {
+    /// Random weights that are made when they are asked for, the same as those in memory.
+    ///
+    /// A GPU makes them itself.
+    package convenience init(lazilyRandomFor configuration: ModelConfiguration, seed: UInt64 = 1) {
+        let weights = RandomWeights(for: configuration, seed: seed)
+        self.init(
+            path: "memory",
+            tensors: weights.sections.map { section in
+                Tensor(
+                    name: section.tensor.name, type: .bfloat16, shape: section.tensor.shape, file: "memory",
+                    region: RandomRegion(weights, section), range: 0..<2 * section.elements.count)
+            })
+    }
+
     /// Random weights in memory: 3.3 billion take 6.7 GB and some seconds.
     ///
     /// - Parameters:
@@ -120,6 +150,26 @@ extension Checkpoint {
                     name: section.tensor.name, type: .bfloat16, shape: section.tensor.shape, file: "memory",
                     region: region, range: 2 * section.elements.lowerBound..<2 * section.elements.upperBound)
             })
+    }
+}
+
+/// The elements of one tensor, made anew each time that they are asked for.
+private final class RandomRegion: WeightRegion {
+    private let weights: RandomWeights
+    private let section: RandomWeights.Section
+
+    init(_ weights: RandomWeights, _ section: RandomWeights.Section) {
+        self.weights = weights
+        self.section = section
+    }
+
+    var recipe: RandomRecipe? { weights.recipe(of: section) }
+
+    func withBytes<R>(_ body: (UnsafeRawBufferPointer) -> R) -> R {
+        let elements = UnsafeMutableBufferPointer<UInt16>.allocate(capacity: section.elements.count)
+        defer { elements.deallocate() }
+        weights.fill(elements, from: section.elements.lowerBound, threads: 1)
+        return body(UnsafeRawBufferPointer(elements))
     }
 }
 

@@ -1,106 +1,59 @@
 import Glibc
 import Inference
 
-/// Norms, activations, and RoPE with the write to pages.
+/// Norms, sums, and RoPE with the write to pages.
 extension KernelCase {
     static var rows: [KernelCase] {
         let sizes = [(1, 8), (3, 64), (5, 1280), (2, 1000)]
         var cases: [KernelCase] = []
         for (rows, columns) in sizes {
-            for hasDelta in [false, true] {
-                cases.append(rmsNorm(rows: rows, columns: columns, hasDelta: hasDelta))
-                cases.append(layerNorm(rows: rows, columns: columns, hasDelta: hasDelta))
+            for isWide in [false, true] {
+                cases.append(rmsNorm(rows: rows, columns: columns, isWide: isWide))
+                cases.append(layerNorm(rows: rows, columns: columns, isWide: isWide))
             }
         }
-        cases += [elementwise("gelu") { $0 / 2 * (1 + erf($0 / 2.squareRoot())) }]
-        cases += [elementwise("quick_gelu") { $0 / (1 + exp(-1.702 * $0)) }]
-        cases += [siluMultiply(rows: 3, inner: 40), siluMultiply(rows: 1, inner: 896), addition]
+        cases += [addition, conversion]
         cases += [rope(heads: 2, keyHeads: 2, width: 16), rope(heads: 4, keyHeads: 2, width: 128)]
         return cases
     }
 
-    private static func rmsNorm(rows: Int, columns: Int, hasDelta: Bool) -> KernelCase {
-        KernelCase("rms_norm \(rows) x \(columns)\(hasDelta ? " with a residual" : "")", limit: rounding) {
-            (bench) throws(InferenceError) in
-            let values = bench.numbers(rows * columns, size: 4)
-            let delta = bench.numbers(rows * columns)
-            let weight = bench.numbers(columns)
-            let x = try bench.wide(values)
-            let more = try bench.narrow(delta)
-            let (w, y) = (try bench.wide(weight), try bench.results(bytes: rows * columns * 2))
-            try bench.launch(
-                "rms_norm_f32", grid: (rows, 1, 1), threads: 64, shared: columns * 4,
-                [
-                    x.argument, .address(hasDelta ? more.address : 0), w.argument, y.argument, .int(columns),
-                    .float(1e-6),
-                ])
-            var wanted: [Double] = []
-            var sums: [Double] = []
-            for row in 0..<rows {
-                let line = (0..<columns).map {
-                    Double(values[row * columns + $0]) + (hasDelta ? Double(delta[row * columns + $0]) : 0)
-                }
-                let root = (line.reduce(0) { $0 + $1 * $1 } / Double(columns) + 1e-6).squareRoot()
-                wanted += zip(line, weight).map { $0 / root * Double($1) }
-                sums += line
-            }
-            let kept = KernelBench.error(try x.read(Float.self, rows * columns), sums)
-            return max(KernelBench.error(try bench.readNarrow(y, rows * columns), wanted), kept * 1e4)
+    private static func rmsNorm(rows: Int, columns: Int, isWide: Bool) -> KernelCase {
+        norm("rms_norm", rows: rows, columns: columns, isWide: isWide, shift: 0) { line, weight, _ in
+            let root = (line.reduce(0) { $0 + $1 * $1 } / Double(columns) + 1e-6).squareRoot()
+            return zip(line, weight).map { $0 / root * $1 }
         }
     }
 
-    private static func layerNorm(rows: Int, columns: Int, hasDelta: Bool) -> KernelCase {
-        KernelCase("layer_norm \(rows) x \(columns)\(hasDelta ? " with a residual" : "")", limit: rounding) {
-            (bench) throws(InferenceError) in
-            let values = bench.numbers(rows * columns, size: 4).map { BFloat.rounded($0 + 9) }
-            let delta = bench.numbers(rows * columns)
-            let (weight, shift) = (bench.numbers(columns), bench.numbers(columns))
-            let x = try bench.wide(values)
-            let more = try bench.narrow(delta)
-            let (w, b) = (try bench.wide(weight), try bench.wide(shift))
+    private static func layerNorm(rows: Int, columns: Int, isWide: Bool) -> KernelCase {
+        norm("layer_norm", rows: rows, columns: columns, isWide: isWide, shift: 9) { line, weight, bias in
+            let mean = line.reduce(0, +) / Double(columns)
+            let root = (line.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(columns) + 1e-6).squareRoot()
+            return line.indices.map { (line[$0] - mean) / root * weight[$0] + bias[$0] }
+        }
+    }
+
+    /// A norm of rows about `shift`; only a LayerNorm takes the bias.
+    private static func norm(
+        _ name: String, rows: Int, columns: Int, isWide: Bool, shift: Float,
+        _ wanted: @escaping @Sendable (_ line: [Double], _ weight: [Double], _ bias: [Double]) -> [Double]
+    ) -> KernelCase {
+        let kernel = "\(name)_\(isWide ? "f32" : "bf16")"
+        return KernelCase("\(kernel) \(rows) x \(columns)", limit: rounding) { (bench) throws(InferenceError) in
+            let values = bench.numbers(rows * columns, size: 4).map { BFloat.rounded($0 + shift) }
+            let (weight, bias) = (bench.numbers(columns), bench.numbers(columns))
+            let x = isWide ? try bench.wide(values) : try bench.narrow(values)
+            let (w, b) = (try bench.wide(weight), try bench.wide(bias))
             let y = try bench.results(bytes: rows * columns * 2)
             try bench.launch(
-                "layer_norm_f32", grid: (rows, 1, 1), threads: 96, shared: columns * 4,
-                [
-                    x.argument, .address(hasDelta ? more.address : 0), w.argument, b.argument, y.argument,
-                    .int(columns), .float(1e-6),
-                ])
-            var wanted: [Double] = []
-            for row in 0..<rows {
-                let line = (0..<columns).map {
-                    Double(values[row * columns + $0]) + (hasDelta ? Double(delta[row * columns + $0]) : 0)
-                }
-                let mean = line.reduce(0, +) / Double(columns)
-                let root = (line.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(columns) + 1e-6).squareRoot()
-                wanted += line.indices.map { (line[$0] - mean) / root * Double(weight[$0]) + Double(shift[$0]) }
+                kernel, grid: (rows, 1, 1), threads: 96, shared: columns * 4,
+                [x.argument, w.argument] + (name == "layer_norm" ? [b.argument] : [])
+                    + [y.argument, .int(columns), .float(1e-6)])
+            let lines = (0..<rows).flatMap { row in
+                wanted(
+                    values[row * columns..<(row + 1) * columns].map { Double($0) }, weight.map { Double($0) },
+                    bias.map { Double($0) })
             }
-            return KernelBench.error(try bench.readNarrow(y, rows * columns), wanted)
-        }
-    }
-
-    private static func elementwise(_ name: String, _ function: @escaping @Sendable (Double) -> Double) -> KernelCase {
-        KernelCase(name, limit: rounding) { (bench) throws(InferenceError) in
-            let values = bench.numbers(2056, size: 6)
-            let x = try bench.narrow(values)
-            try bench.launch(name, grid: (2, 1, 1), threads: 256, [x.argument, .long(values.count)])
-            return KernelBench.error(try bench.readNarrow(x, values.count), values.map { function(Double($0)) })
-        }
-    }
-
-    private static func siluMultiply(rows: Int, inner: Int) -> KernelCase {
-        KernelCase("silu_multiply \(rows) x \(inner)", limit: rounding) { (bench) throws(InferenceError) in
-            let values = bench.numbers(rows * 2 * inner, size: 5)
-            let (x, y) = (try bench.narrow(values), try bench.results(bytes: rows * inner * 2))
-            let count = rows * inner
-            try bench.launch(
-                "silu_multiply", grid: ((count + 2047) / 2048, 1, 1), threads: 256,
-                [x.argument, y.argument, .int(inner), .long(count)])
-            let wanted = (0..<count).map { i in
-                let place = i / inner * 2 * inner + i % inner
-                let gate = Double(values[place])
-                return gate / (1 + exp(-gate)) * Double(values[place + inner])
-            }
-            return KernelBench.error(try bench.readNarrow(y, count), wanted)
+            return KernelBench.error(try bench.readNarrow(y, rows * columns), lines)
         }
     }
 
@@ -112,6 +65,20 @@ extension KernelCase {
                 "add_f32", grid: (1, 1, 1), threads: 64, [a.argument, b.argument, .long(80), .long(240)])
             return KernelBench.error(
                 try a.read(Float.self, 240), sum.indices.map { Double(sum[$0]) + Double(more[$0 % 80]) })
+        }
+    }
+
+    private static var conversion: KernelCase {
+        KernelCase("narrow and widen", limit: exact) { (bench) throws(InferenceError) in
+            let values = (0..<2056).map { _ in Float(bench.next()) / 1_000_003 - 2000 }
+            let (x, narrow) = (try bench.wide(values), try bench.results(bytes: values.count * 2))
+            let wide = try bench.results(bytes: values.count * 4)
+            try bench.launch(
+                "narrow", grid: (2, 1, 1), threads: 256, [x.argument, narrow.argument, .long(values.count)])
+            try bench.launch(
+                "widen", grid: (2, 1, 1), threads: 256, [narrow.argument, wide.argument, .long(values.count)])
+            return KernelBench.error(
+                try wide.read(Float.self, values.count), values.map { Double(BFloat.rounded($0)) })
         }
     }
 

@@ -29,11 +29,17 @@ quire_shim_device *_Nullable quire_shim_current(void);
 // Sets how much memory the device has; what is taken already counts.
 void quire_shim_limit(quire_shim_device *device, size_t bytes);
 
+// Bytes that are taken.
+size_t quire_shim_taken(quire_shim_device *device);
+
 // The name of the kernel with this number and how often it ran on the device; null behind the last one.
 const char *_Nullable quire_shim_kernel(quire_shim_device *device, size_t number, size_t *launches);
 
 // How often the host waited for the device.
 size_t quire_shim_waits(quire_shim_device *device);
+
+// How many graphs were launched.
+size_t quire_shim_graphs(quire_shim_device *device);
 
 // Says who hears of what no call reports: writes outside of an allocation, and to memory that was given back.
 void quire_shim_report(void (*listener)(const char *sentence));

@@ -1,3 +1,4 @@
+import Bench
 import Inference
 import Parity
 import SystemPackage
@@ -74,6 +75,22 @@ import Testing
         return difference.isFinite ? (difference / square).squareRoot() : .infinity
     }
 
+    @Test func `random weights are the same made on the GPU and on the processor`() throws {
+        var configuration = ModelConfiguration.tiny
+        (configuration.sam.heads, configuration.clip.heads) = (4, 6)
+        (configuration.decoder.heads, configuration.decoder.keyValueHeads) = (8, 8)
+        let checkpoints = [
+            Checkpoint(lazilyRandomFor: configuration, seed: 7),
+            try Checkpoint(randomFor: configuration, seed: 7, threads: 1),
+        ]
+        let traces = try checkpoints.map { checkpoint in
+            let model = try DeepSeekOCR(
+                checkpoint: checkpoint, configuration: configuration, backend: CUDABackend(Shim().device))
+            return try trace(model, image(side: 64, tile: 128), text: [5, 9, 300, 12, 77])
+        }
+        for name in traces[0].names { #expect(traces[0].activations[name] == traces[1].activations[name], "\(name)") }
+    }
+
     // MARK: - Steps
 
     private static let options = GenerationOptions(
@@ -105,5 +122,47 @@ import Testing
         let launches = shim.launches
         #expect(launches["decode_attention_16", default: 0] > 0 && launches["attend_prompt_16", default: 0] > 0)
         #expect(launches["ban_ngrams", default: 0] > 0)
+    }
+
+    @Test func `a step is repeated as one graph, and the host waits once for it`() throws {
+        let shim = try Shim()
+        let model = try Self.model(shim)
+        let questions = GoldenBench.questions(model.configuration).filter { $0.image == nil }
+        var batch = SequenceBatch(model, pool: model.makePool(tokens: 2048))
+        for question in questions {
+            batch.join(
+                try model.sequence(question, GenerationOptions(maxNewTokens: 40), cache: batch.makeCache()))
+        }
+        // The prompts, the first step of the form, and the one that is noted.
+        for _ in 0..<3 { _ = try batch.step() }
+        let (waits, launches, queued) = (shim.waits, shim.launches, shim.graphLaunches)
+        for _ in 0..<4 { _ = try batch.step() }
+        #expect(shim.waits == waits + 4)
+        #expect(shim.graphLaunches == queued + 4)
+        let layers = model.configuration.decoder.layers
+        #expect(shim.launches["decode_attention_16"] == launches["decode_attention_16", default: 0] + 4 * layers)
+    }
+
+    @Test func `long prompts come in parts, and pages are lost to others, without a difference`() throws {
+        let shim = try Shim()
+        let model = try Self.model(shim)
+        var random = FixedRandom(seed: 3)
+        let questions = [300, 40, 200].map { count in
+            GoldenBench.Question(prompt: (0..<count).map { _ in Int32.random(in: 2..<600, using: &random) }, image: nil)
+        }
+        let alone = try questions.map { try model.answer($0, Self.options) }
+        // Less room than all three take together.
+        #expect(try together(model, questions, tokens: 384) == alone)
+        var small = SequenceBatch(model, pool: model.makePool(tokens: 2048), promptTokens: 64)
+        let sequences = try questions.map { try model.sequence($0, Self.options, cache: small.makeCache()) }
+        for sequence in sequences { small.join(sequence) }
+        var steps = 0
+        while small.count > 0 {
+            _ = try small.step()
+            steps += 1
+        }
+        #expect(sequences.map(\.generation.tokens) == alone)
+        // 540 tokens of prompts by 64, and 14 tokens of the last one.
+        #expect(steps >= 540 / 64 + 14)
     }
 }

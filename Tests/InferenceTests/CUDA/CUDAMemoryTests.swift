@@ -84,9 +84,10 @@ import Testing
     @Test(arguments: TestDriver.all) func `a grid that no device has is refused`(driver: TestDriver) throws {
         let device = try driver.device()
         let memory = try DeviceMemory(device, bytes: 64)
-        let refused = InferenceError.deviceFailed(reason: "gelu: invalid argument", isMemory: false)
+        let refused = InferenceError.deviceFailed(reason: "widen: invalid argument", isMemory: false)
         for grid in [(0, 1, 1), (1, 70_000, 1)] {
-            let launch = KernelLaunch("gelu", grid: grid, threads: 256, [.address(memory.address), .long(0)])
+            let launch = KernelLaunch(
+                "widen", grid: grid, threads: 256, [.address(memory.address), .address(memory.address), .long(0)])
             #expect(throws: refused) { try device.launch(launch, on: .decode) }
         }
     }

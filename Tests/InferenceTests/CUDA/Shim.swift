@@ -32,6 +32,9 @@ final class Shim {
     /// How often the host waited for the device.
     var waits: Int { quire_shim_waits(handle) }
 
+    /// How many graphs were launched.
+    var graphLaunches: Int { quire_shim_graphs(handle) }
+
     /// How often each kernel ran.
     var launches: [String: Int] {
         var found: [String: Int] = [:]
