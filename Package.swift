@@ -22,6 +22,7 @@ let package = Package(
         .executable(name: "quire-worker", targets: ["Worker"]),
         .executable(name: "quire-render", targets: ["Renderer"]),
         .executable(name: "quire-bench", targets: ["Bench"]),
+        .executable(name: "quire-gpu-bench", targets: ["GPUBench"]),
         .executable(name: "quire-fake-worker", targets: ["FakeWorker"]),
         .executable(name: "quire-soak", targets: ["Soak"]),
     ],
@@ -74,7 +75,9 @@ let package = Package(
         .target(name: "Claiming", dependencies: ["Shared"], swiftSettings: settings),
         .executableTarget(
             name: "Worker",
-            dependencies: ["Claiming", "Digest", "Inference", "Rendering", "Shared", argumentParser, systemPackage],
+            dependencies: [
+                "CProcess", "Claiming", "Digest", "Inference", "Rendering", "Shared", argumentParser, systemPackage,
+            ],
             swiftSettings: settings),
         .target(
             name: "Parity", dependencies: ["Digest", "Inference", "Rendering", "TextDistance", systemPackage],
@@ -84,6 +87,9 @@ let package = Package(
             dependencies: [
                 "COpenBLAS", "Inference", "Parity", "Shared", "TextDistance", argumentParser, systemPackage,
             ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "GPUBench", dependencies: ["Inference", "Parity", "TextDistance", argumentParser, systemPackage],
             swiftSettings: settings),
 
         .target(
@@ -95,7 +101,7 @@ let package = Package(
         .testTarget(
             name: "InferenceTests",
             dependencies: [
-                "Bench", "CKernels", "CUDAKernels", "CUDAShim", "Digest", "Inference", "Parity", "TestSupport",
+                "Bench", "CKernels", "CUDAKernels", "CUDAShim", "Digest", "GPUBench", "Inference", "Parity", "TestSupport",
                 "TextDistance", systemPackage,
             ],
             exclude: ["Fixtures"],

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import Inference
+import Parity
 import SystemPackage
 
 /// Implements `quire-bench cpu`.

@@ -1,4 +1,5 @@
 import Inference
+import Parity
 
 /// One page through the model, each part timed.
 struct PageMeasurement {

@@ -1,6 +1,7 @@
 private import COpenBLAS
 private import Dispatch
 private import Glibc
+import Parity
 
 /// How fast this machine multiplies and reads: what the engine's figures are compared with.
 struct Yardsticks {

@@ -1,5 +1,6 @@
 internal import Claiming
 internal import Dispatch
+internal import Glibc
 internal import Inference
 internal import Rendering
 internal import Shared
@@ -59,6 +60,10 @@ struct PagePipeline: Sendable {
                 isCancelled: isCancelled)
         } catch .cancelled {
             throw CancellationError()
+        } catch .deviceFailed(let reason, let isMemory) {
+            // No page's fault, and the driver answers nothing any more: the pages go to others, as after a crash.
+            Log.line("quire-worker: \(InferenceError.deviceFailed(reason: reason, isMemory: isMemory))")
+            exit(7)
         } catch {
             return failure(rendered.page, error.description, isPermanent: true)
         }

@@ -22,11 +22,15 @@ struct Worker: AsyncParsableCommand {
             second signal gives those pages back too. Without DATABASE_URL (or PG* variables) it uses the private
             database that quire starts on this machine.
 
-            Exit codes: 0 told to stop; 2 wrong options; 3 no database; 5 no usable model; 6 the renderer does not work.
+            Exit codes: 0 told to stop; 2 wrong options; 3 no database; 5 no usable model; 6 the renderer does not \
+            work; 7 the GPU failed.
             """,
         version: QuireVersion.current)
 
-    @Option(help: "The device to compute on: cpu.")
+    @Option(
+        help: ArgumentHelp(
+            "The device to compute on: cpu, an NVIDIA GPU by its number, or all GPUs with a worker each. [default: cpu]",
+            valueName: "cpu|cuda:N|all"))
     var device = "cpu"
 
     @Option(
@@ -68,7 +72,13 @@ struct Worker: AsyncParsableCommand {
 
     func run() async throws {
         do {
+            if device == "all" {
+                var workers = try CardWorkers(arguments: Array(CommandLine.arguments.dropFirst()))
+                throw ExitCode(await workers.run())
+            }
             try await work()
+        } catch let code as ExitCode {
+            throw code
         } catch {
             Log.line("quire-worker: \(error)")
             throw ExitCode(Self.exitCode(for: error))
@@ -140,7 +150,8 @@ struct Worker: AsyncParsableCommand {
 
     private static func exitCode(for error: any Error) -> Int32 {
         switch error {
-        case is WorkerError, is SettingsError: 2
+        case is WorkerError, is SettingsError, InferenceError.noDevice: 2
+        case InferenceError.deviceFailed: 7
         case is DatabaseError: 3
         case is InferenceError, is ModelDigestError: 5
         case is RenderError: 6

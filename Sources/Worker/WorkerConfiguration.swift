@@ -7,7 +7,9 @@ internal import SystemPackage
 struct WorkerConfiguration: Sendable {
     let name: String
     let model: FilePath
-    /// Threads, precision and memory.
+    /// What the driver calls the GPU that is meant.
+    private let cardName: String?
+    /// Device, threads, precision and memory.
     let engine: EngineOptions
     /// Where this machine has mounted each named root.
     let roots: [String: FilePath]
@@ -17,7 +19,7 @@ struct WorkerConfiguration: Sendable {
     let leaseSeconds: Double
 
     init(_ flags: Worker, settings: Settings) throws {
-        try Self.check(device: flags.device)
+        let card = try Self.card(flags.device)
         model = try ModelLocation.find(flag: flags.model, settings: settings)
         let threads = try flags.threads ?? settings.number("QUIRE_THREADS") ?? sysconf(Int32(_SC_NPROCESSORS_ONLN))
         guard (1...1024).contains(threads) else { throw WorkerError.badThreads(threads) }
@@ -25,27 +27,34 @@ struct WorkerConfiguration: Sendable {
         guard let precision = Precision(rawValue: precisionName) else {
             throw WorkerError.badPrecision(precisionName)
         }
+        guard card == nil || precision == .bfloat16 else {
+            throw WorkerError.badDevice(flags.device, reason: "a GPU computes in bf16, not in \(precisionName)")
+        }
+        cardName = card?.name
         engine = EngineOptions(
-            threads: threads, precision: precision, memory: try settings.byteCount("QUIRE_MEMORY", flag: flags.memory))
+            device: card.map { .cuda($0.ordinal) } ?? .processor, threads: threads, precision: precision,
+            memory: try settings.byteCount("QUIRE_MEMORY", flag: flags.memory))
         roots = try settings.roots(flags: flags.roots)
         name = flags.name ?? "\(ProcessIdentity.host)-\(getpid())"
         parent = flags.parentPid
         leaseSeconds = flags.leaseSeconds
     }
 
-    /// Says why a device other than the processor cannot be used.
-    private static func check(device: String) throws {
-        guard device != "cpu" else { return }
+    /// The GPU that is meant; nil for the processor.
+    ///
+    /// - Throws: `WorkerError` that says why it cannot be used.
+    private static func card(_ device: String) throws -> (ordinal: Int, name: String)? {
+        guard device != "cpu" else { return nil }
         guard device.hasPrefix("cuda:"), let ordinal = Int(device.dropFirst("cuda:".count)), ordinal >= 0 else {
-            throw WorkerError.badDevice(device, reason: "it is neither cpu nor cuda: and a number, as in cuda:0")
+            throw WorkerError.badDevice(
+                device, reason: "it is neither cpu nor cuda: and a number, as in cuda:0, nor all")
         }
         do {
             let found = try CUDADevice.all()
-            throw WorkerError.badDevice(
-                device,
-                reason: found.indices.contains(ordinal)
-                    ? "\(found[ordinal].name) is there, but recognition runs on processors only so far"
-                    : CUDADevice.Obstacle.noDevice.sentence)
+            guard found.indices.contains(ordinal) else {
+                throw WorkerError.badDevice(device, reason: CUDADevice.Obstacle.noDevice.sentence)
+            }
+            return (ordinal, found[ordinal].name)
         } catch InferenceError.noDevice(let reason) {
             throw WorkerError.badDevice(device, reason: reason)
         }
@@ -53,7 +62,10 @@ struct WorkerConfiguration: Sendable {
 
     /// What `quire status` and the results' provenance say that computes.
     var deviceName: String {
-        "cpu (\(engine.threads == 1 ? "1 thread" : "\(engine.threads) threads"), \(engine.precision.rawValue))"
+        if case .cuda(let ordinal) = engine.device {
+            return "cuda:\(ordinal) (\(cardName ?? "GPU"), \(engine.precision.rawValue))"
+        }
+        return "cpu (\(engine.threads == 1 ? "1 thread" : "\(engine.threads) threads"), \(engine.precision.rawValue))"
     }
 }
 

@@ -163,6 +163,7 @@ extension RunTests {
             (["--precision", "fp8"], "f32, bf16 or int8"), (["--memory", "lots"], "--memory is 'lots'"),
             (["--device", "gpu"], "neither cpu nor cuda:"),
             (["--device", "cuda:0"], "Device 'cuda:0' cannot be used: "),
+            (["--device", "all"], "No GPU can be used: "),
         ] {
             let worker = try await RunningProgram.run(
                 RunningProgram.product("quire-worker"), arguments, environment: work.environment)

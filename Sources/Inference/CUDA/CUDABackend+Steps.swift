@@ -89,7 +89,7 @@ extension CUDABackend {
     package func perform(
         _ step: CUDAStep, _ body: () throws(InferenceError) -> Void
     ) throws(InferenceError) {
-        guard step.isRepeatable, let pool = step.pool else { return try body() }
+        guard step.isRepeatable, context.profile == nil, let pool = step.pool else { return try body() }
         if let graph = pool.graphs[step.form] { return repeatStep(graph) }
         context.recordingHeap = pool.heap
         defer { context.recordingHeap = nil }

@@ -107,9 +107,22 @@ package struct CUDABackend: Backend {
         _ arguments: [KernelLaunch.Argument]
     ) {
         _ = context.attempt { () throws(InferenceError) in
-            try device.launch(
-                KernelLaunch(name, grid: grid, threads: threads, shared: shared, arguments), on: stream)
+            let launch = KernelLaunch(name, grid: grid, threads: threads, shared: shared, arguments)
+            guard let profile = context.profile else { return try device.launch(launch, on: stream) }
+            try profile.run(launch, on: stream)
         }
+    }
+
+    /// Notes the time of each kernel that `body` asks for.
+    ///
+    /// - Throws: What `body` throws, or what the driver says.
+    package func profiled(_ body: () throws(InferenceError) -> Void) throws(InferenceError) -> [KernelProfile.Time] {
+        let profile = KernelProfile(device)
+        context.profile = profile
+        defer { context.profile = nil }
+        try body()
+        try check()
+        return try profile.times()
     }
 
     /// Runs a kernel that works on eight elements in each thread.

@@ -12,6 +12,8 @@ final class CUDAContext {
     var recordingHeap: DeviceHeap?
     /// The first failure that nobody was told of; nothing is done until then.
     private(set) var failure: InferenceError?
+    /// Where the time of each kernel is noted; steps are not repeated as graphs then.
+    var profile: KernelProfile?
     /// RoPE's cosines and sines, `[positions, 2, width / 2]`.
     private var angles: [AnglesKey: DeviceMemory] = [:]
 

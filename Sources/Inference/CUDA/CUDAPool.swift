@@ -1,7 +1,7 @@
 /// The keys and values of all sequences in pages of 32 tokens, and what is kept from step to step.
 package final class CUDAPool {
     /// Tokens of a page (rope.cuh).
-    static let pageTokens = 32
+    package static let pageTokens = 32
 
     let layers: Int
     let heads: Int

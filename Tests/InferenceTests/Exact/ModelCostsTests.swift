@@ -1,5 +1,5 @@
-import Bench
 import Inference
+import Parity
 import Testing
 
 @Suite struct ModelCostsTests {
