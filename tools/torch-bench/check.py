@@ -6,6 +6,7 @@ All cases are decoded one by one, four together and all together; the scores of 
 too.
 """
 import argparse
+import functools
 import json
 import sys
 from pathlib import Path
@@ -23,20 +24,21 @@ from model import DeepseekOcr
 
 GOLDEN = Path(__file__).resolve().parents[2] / "Tests/InferenceTests/Fixtures/golden"
 DECODERS = {"loop": Decoder, "graph": GraphDecoder}
-ATTENDING = {"by-head": lambda: sam_attention.by_head, "whole": lambda: sam_attention.whole,
-             "folded": lambda: sam_attention.folded, "flexible": sam_attention.Flexible}
+ATTENDING = {"by-head": sam_attention.by_head, "whole": sam_attention.whole, "folded": sam_attention.folded}
 
 
-def sequences(golden, cases, only=None):
-    images = {}
+@functools.cache
+def prepared(path, mode, max_tiles):
+    return preprocess.prepare(preprocess.load(path), mode, max_tiles)
+
+
+def sequences(golden, cases):
     for case in cases:
-        key = case["image_file"], case["mode"], case["max_tiles"]
-        if key not in images:
-            images[key] = preprocess.prepare(preprocess.load(golden / key[0]), *key[1:])
+        image = prepared(golden / case["image_file"], case["mode"], case["max_tiles"])
         rule = case["rule"]
         if rule:
             rule = NgramRule(rule["size"], rule["window"], frozenset(rule["exempt"]), rule["over_prompt"])
-        yield Sequence(case["prompt_ids"], [images[key]], rule or None, len(case["generated"]), case["name"])
+        yield Sequence(case["prompt_ids"], [image], rule or None, len(case["generated"]), case["name"])
 
 
 def options():
@@ -70,7 +72,7 @@ def main():
         cases = json.loads(answers.read_text())
         model = DeepseekOcr.load(
             found.golden / checkpoint, Arithmetic(found.dtype, found.arithmetic), torch.device(found.device),
-            attend=ATTENDING[found.attend](), decoder=DECODERS[found.decoder])
+            attend=ATTENDING[found.attend], decoder=DECODERS[found.decoder])
         for slots in (1, 4, len(cases)):
             pages = list(sequences(found.golden, cases))
             generate(model, pages, slots)

@@ -1,6 +1,6 @@
-"""Whether costs are counted as Quire counts them (ModelCostsTests, docs/model.md), and pages are reckoned right."""
+"""Whether costs are counted as Quire counts them (ModelCostsTests, docs/model.md), and the table is right."""
 from costs import Costs
-from gpu_table import Ceilings, page
+from gpu_table import table
 from weights import Config
 
 
@@ -18,26 +18,37 @@ def check_costs():
     assert abs(costs.weights_read(10000) - costs.weights_read(1) - 58 * expert) < 1e-6 * expert
 
 
-def check_page():
-    rows = [
-        {"what": "copy", "milliseconds": 2, "bytes": 2000}, {"what": "copy", "milliseconds": 1, "bytes": 500},
-        {"what": "product", "milliseconds": 1, "flops": 100},
-        {"what": "encode", "batch": 1, "milliseconds": 10, "flops": 500},
-        {"what": "encode", "batch": 8, "milliseconds": 40, "flops": 2000},
-        {"what": "prefill", "batch": 1, "milliseconds": 4, "flops": 200, "bytes": 1000},
-        {"what": "prefill", "batch": 8, "failure": "out of memory"},
-        {"what": "decode", "batch": 1, "milliseconds": 2, "bytes": 1000, "tokens": 7},
-        {"what": "decode", "batch": 64, "milliseconds": 32, "bytes": 8000, "tokens": 7},
-        {"what": "decode", "batch": 256, "failure": "out of memory"},
-    ]
-    ceilings = Ceilings.of(rows)
-    assert ceilings == Ceilings(bytes=1000, flops=100), ceilings
-    assert page(rows, 1, 10, ceilings) == (10 + 4 + 10 * 2, 5 + 2 + 10 * 1, 7)
-    assert page(rows, 64, 10, ceilings) == (5 + 4 + 10 * 0.5, 2.5 + 2 + 10 * 0.125, 7)
-    assert page(rows, 256, 10, ceilings) is None
+def check_table():
+    found = table([
+        {"implementation": "torch", "what": "copy", "milliseconds": 1, "bytes": 4e9},
+        {"implementation": "quire", "what": "copy", "milliseconds": 2, "bytes": 4e9},
+        {"implementation": "torch", "what": "product", "milliseconds": 1, "flops": 8e11},
+        {"implementation": "torch fair", "mode": "base", "what": "encode", "batch": 64, "pages": 8, "milliseconds": 40,
+         "flops": 9e12},
+        {"implementation": "quire", "mode": "base", "what": "encode", "batch": 64, "pages": 16, "milliseconds": 40,
+         "flops": 18e12},
+        {"implementation": "torch eager", "mode": "base", "what": "encode", "batch": 64, "pages": 1, "milliseconds": 5,
+         "flops": 2e12},
+        {"implementation": "torch fair", "mode": "base", "what": "decode", "batch": 512, "pages": 0.512,
+         "failure": "out of memory"},
+        {"implementation": "quire", "mode": "base", "what": "decode", "batch": 512, "pages": 0.512, "milliseconds": 8,
+         "flops": 8e11, "bytes": 24e9},
+        {"implementation": "quire", "mode": "base", "what": "page", "batch": 512, "pages": 1, "milliseconds": 20},
+    ]).splitlines()
+    assert found[0] == "Ceilings: copying 4.00 TB/s, bfloat16 products 800.0 TFLOP/s", found[0]
+    rows = [" ".join(text.split()) for text in found[2:]]
+    assert rows == [
+        # Sixteen pages in the time of eight; the eager one's work is another.
+        "base encode 64 quire 40.000 450.0 400.00 56 % of product 2.00",
+        "base encode 64 torch eager 5.000 400.0 200.00 50 % of product",
+        "base encode 64 torch fair 40.000 225.0 200.00 28 % of product",
+        "base decode 512 quire 8.000 3.00 100.0 64.00 75 % of copy",
+        "base decode 512 torch fair out of memory",
+        "base page 512 quire 20.000 50.00 4,320,000",
+    ], "\n".join(rows)
 
 
 if __name__ == "__main__":
     check_costs()
-    check_page()
-    print("costs and pages are reckoned right")
+    check_table()
+    print("costs are counted as Quire counts them, and the table is right")

@@ -8,6 +8,7 @@ PyTorch does it well, once `eager`, as bench.py does it on a CPU. Every figure i
 device's clock, written as a line of JSON as soon as it is known (docs/gpu.md).
 """
 import argparse
+import gc
 import json
 import statistics
 import sys
@@ -39,7 +40,8 @@ def options():
     parser.add_argument("--mode", nargs="+", choices=MODES, default=list(MODES))
     parser.add_argument("--batch", nargs="+", type=int, default=[1, 64, 256, 512], help="pages decoded together")
     parser.add_argument("--groups", nargs="+", type=int, default=[1, 8, 32], help="pages encoded or prompted together")
-    parser.add_argument("--tiles", nargs=2, type=int, default=[2, 2], help="columns and rows of Gundam's tiles")
+    parser.add_argument("--tiles", nargs=2, type=int, default=[2, 3],
+                        help="columns and rows of Gundam's tiles; as those of Quire's A4 page")
     parser.add_argument("--tokens", type=int, default=1000, help="output tokens of a page")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=240, help="nothing new is begun after so long")
@@ -69,35 +71,38 @@ class Clock:
 
 
 class Rows:
-    """The file of rows, and the time that is left."""
+    """The file of rows, one JSON object a line, and the time that is left."""
 
-    def __init__(self, path, seconds):
+    def __init__(self, path, clock, seconds):
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.path, self.end = path, time.monotonic() + seconds
+        self.path, self.clock, self.end = path, clock, time.monotonic() + seconds
 
-    def add(self, **row):
+    def add(self, row):
         with open(self.path, "a") as file:
             file.write(json.dumps(row) + "\n")
-        named = " ".join(str(row[key]) for key in ("implementation", "mode", "what", "batch") if key in row)
-        print(f"{named}: " + (row.get("failure") or f"{row['milliseconds']:.3f} ms"), flush=True)
 
-    def measure(self, clock, make, **row):
-        """Times what `make` gives and adds its row; where that fails the row says so."""
-        if time.monotonic() > self.end:
-            return self.add(**row, failure="out of time")
+    def measure(self, make, **row):
+        """Times what `make` gives; returns the row, which says `failure` where there is no figure."""
         try:
+            if time.monotonic() > self.end:
+                raise RuntimeError("out of time")
             body, facts = make()
-            self.add(**row, milliseconds=clock(body), **facts)
+            row |= {**facts, "milliseconds": self.clock(body)}
         except torch.OutOfMemoryError:
-            self.add(**row, failure="out of memory")
+            row["failure"] = "out of memory"
         except RuntimeError as error:
-            self.add(**row, failure=str(error).strip().splitlines()[0][:200])
-        body = facts = None
-        if clock.device.type == "cuda":
+            row["failure"] = str(error).strip().splitlines()[0][:200]
+        body = None
+        gc.collect()    # caches and what steps through them refer to each other
+        if self.clock.device.type == "cuda":
             torch.cuda.empty_cache()
+        count = "batch" if "batch" in row else "pages"
+        named = " ".join(str(row[key]) for key in ("implementation", "mode", "what", count) if key in row)
+        print(f"{named}: " + (row.get("failure") or f"{row['milliseconds']:.3f} ms"), flush=True)
+        return row
 
 
-def measure_ceilings(device, clock, rows, small):
+def measure_ceilings(device, rows, small):
     count, side = (1 << 20, 256) if small else (1 << 32, 8192)
 
     def copy():
@@ -111,23 +116,27 @@ def measure_ceilings(device, clock, rows, small):
         c = torch.empty_like(a)
         return lambda: torch.mm(a, b, out=c), {"flops": 2 * side ** 3}
 
-    rows.measure(clock, copy, implementation="torch", what="copy")
-    rows.measure(clock, product, implementation="torch", what="product")
+    rows.add(rows.measure(copy, implementation="torch", what="copy"))
+    rows.add(rows.measure(product, implementation="torch", what="product"))
+
+
+def page(parts, batch):
+    """The row of a whole page, reckoned from its parts."""
+    sums = {name: sum(row.get(name, 0) / row["pages"] for row in parts) for name in ("milliseconds", "flops", "bytes")}
+    return {key: parts[0][key] for key in ("implementation", "mode")} | {
+        "what": "page", "batch": batch, "pages": 1, **sums}
 
 
 class Measurement:
     """One implementation with its weights."""
 
-    def __init__(self, name, cfg, device, clock, rows, chosen):
-        self.name, self.cfg, self.device, self.clock, self.rows, self.options = name, cfg, device, clock, rows, chosen
+    def __init__(self, name, cfg, device, rows, chosen):
+        self.name, self.cfg, self.device, self.rows, self.options = name, cfg, device, rows, chosen
         self.costs = Costs(cfg)
         weights = RandomWeights(cfg, Arithmetic("bf16", "native"), device)
         if name == "fair":
-            ways = [sam_attention.whole, sam_attention.folded]
-            if device.type == "cuda":
-                ways.append(sam_attention.Flexible())
-            self.attend = sam_attention.Fastest(ways, clock)
-            self.model = DeepseekOcr(cfg, weights, self.attend, GraphDecoder)
+            attend = sam_attention.Fastest([sam_attention.whole, sam_attention.folded], rows.clock)
+            self.model = DeepseekOcr(cfg, weights, attend, GraphDecoder)
         else:
             self.model = DeepseekOcr(cfg, weights, sam_attention.whole, Decoder)
         self.random = torch.Generator(device).manual_seed(1)
@@ -137,8 +146,8 @@ class Measurement:
         decoder = self.model.decoder
         return Recorded(body) if self.name == "fair" and decoder.is_recordable() else body
 
-    def add(self, mode, what, batch, make):
-        self.rows.measure(self.clock, make, implementation=f"torch {self.name}", mode=mode, what=what, batch=batch)
+    def measure(self, mode, what, make, **counts):
+        return self.rows.measure(make, implementation=f"torch {self.name}", mode=mode, what=what, **counts)
 
     def numbers(self, *shape):
         return torch.randn(shape, generator=self.random, device=self.device).to(torch.bfloat16)
@@ -153,12 +162,21 @@ class Measurement:
         if tile:
             image_tokens += rows * tile // 64 * (cols * tile // 64 + 1)
         prompt = image_tokens + TEXT_TOKENS
-        for group in self.options.groups:
-            self.add(mode, "encode", group, lambda: self.encoding(group, side, tile, cols, rows))
-        for group in self.options.groups:
-            self.add(mode, "prefill", group, lambda: self.prefill(group, prompt))
+        encodings = [self.measure(mode, "encode", lambda: self.encoding(group, side, tile, cols, rows), pages=group)
+                     for group in self.options.groups]
+        prefills = [self.measure(mode, "prefill", lambda: self.prefill(group, prompt), pages=group)
+                    for group in self.options.groups]
         for batch in self.options.batch:
-            self.add(mode, "decode", batch, lambda: self.decoding(batch, prompt))
+            decode = self.measure(mode, "decode", lambda: self.decoding(batch, prompt), batch=batch,
+                                  pages=batch / self.options.tokens)
+            # Pages that are decoded together are encoded in the groups that are fastest a page.
+            parts = [min((row for row in found if row["pages"] <= batch),
+                         key=lambda row: row.get("milliseconds", float("inf")) / row["pages"])
+                     for found in (encodings, prefills)] + [decode]
+            for row in parts:
+                self.rows.add({**row, "batch": batch})
+            if all("milliseconds" in row for row in parts):
+                self.rows.add(page(parts, batch))
 
     def encoding(self, group, side, tile, cols, rows):
         views = self.numbers(group, 3, side, side)
@@ -203,7 +221,7 @@ class Measurement:
         for way in (fused, plain):
             decoder.attention = way
             cache.graphs.clear()
-            found[way] = self.clock(lambda: decoder.run(cache, batch, -(-context // SPAN) * SPAN))
+            found[way] = self.rows.clock(lambda: decoder.run(cache, batch, -(-context // SPAN) * SPAN))
         decoder.attention = min(found, key=found.get)
         cache.graphs.clear()
         return lambda: decoder.run(cache, batch, -(-context // SPAN) * SPAN), {
@@ -216,20 +234,16 @@ def main():
     device = torch.device(chosen.device)
     if device.type == "cuda" and not torch.cuda.is_available():
         sys.exit("PyTorch sees no GPU here.")
-    clock, rows = Clock(device, chosen.runs), Rows(chosen.json, chosen.seconds)
+    rows = Rows(chosen.json, Clock(device, chosen.runs), chosen.seconds)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "processor"
     print(f"torch {torch.__version__} on {name}", flush=True)
-    measure_ceilings(device, clock, rows, chosen.small)
+    measure_ceilings(device, rows, chosen.small)
     cfg = TINY if chosen.small else Config()
     for implementation in chosen.implementations:
-        measurement = Measurement(implementation, cfg, device, clock, rows, chosen)
+        measurement = Measurement(implementation, cfg, device, rows, chosen)
         for mode in chosen.mode:
             measurement.run(mode)
-        if implementation == "fair":
-            for (grid, way), milliseconds in measurement.attend.milliseconds.items():
-                found = "failed" if milliseconds is None else f"{milliseconds:.3f} ms"
-                print(f"SAM's attention of {grid[0]} x {grid[1]}, {way}: {found}")
-        del measurement
+        del measurement     # before the next one's weights are made
 
 
 if __name__ == "__main__":

@@ -45,51 +45,17 @@ def folded(q, k, v, bias_h, bias_w):
     return F.scaled_dot_product_attention(queries, torch.cat([k, marks], -1), values, scale=1.0)[..., :d]
 
 
-class Flexible:
-    """PyTorch's compiled attention, which adds the bias' parts to each score as it goes; windows, for which compiling
-    takes longer than it saves, are left to `whole`."""
-
-    __name__ = "flexible"
-
-    def __init__(self):
-        from torch.nn.attention.flex_attention import flex_attention
-        # Each size and number of images is compiled; past the limit the slow way would be taken without a word.
-        torch._dynamo.config.recompile_limit = 64
-        self.attention = torch.compile(flex_attention, dynamic=False)
-
-    def __call__(self, q, k, v, bias_h, bias_w):
-        w = bias_w.shape[-1]
-        if q.shape[2] < 1024:
-            return whole(q, k, v, bias_h, bias_w)
-        bias_h, bias_w = bias_h.flatten(2, 3), bias_w.flatten(2, 3)
-
-        def score(score, image, head, query, key):
-            return score + bias_h[image, head, query, key // w] + bias_w[image, head, query, key % w]
-
-        return self.attention(q, k, v, score_mod=score)
-
-
 class Fastest:
     """For each size of grid the way that was fastest when it was first met. `clock` gives a call's milliseconds."""
 
     def __init__(self, ways, clock):
-        self.ways, self.clock = ways, clock
-        self.chosen = {}
-        self.milliseconds = {}      # by grid and way; None where a way failed
+        self.ways, self.clock, self.chosen = ways, clock, {}
 
     def __call__(self, *arguments):
         grid = tuple(arguments[3].shape[2:4])
         if grid not in self.chosen:
-            self.chosen[grid] = self._choose(grid, arguments)
+            found = {way: self.clock(lambda: way(*arguments)) for way in self.ways}
+            self.chosen[grid] = min(found, key=found.get)
+            print(f"SAM's attention of {grid[0]} x {grid[1]}: "
+                  + ", ".join(f"{way.__name__} {milliseconds:.3f} ms" for way, milliseconds in found.items()))
         return self.chosen[grid](*arguments)
-
-    def _choose(self, grid, arguments):
-        for way in self.ways:
-            try:
-                found = self.clock(lambda: way(*arguments))
-            except Exception as error:      # what a compiler or a kernel does not support is no fault here
-                print(f"SAM's attention of {grid[0]} x {grid[1]}, {way.__name__}: {str(error).splitlines()[0][:160]}")
-                found = None
-            self.milliseconds[grid, way.__name__] = found
-        usable = [way for way in self.ways if self.milliseconds[grid, way.__name__] is not None]
-        return min(usable or self.ways[:1], key=lambda way: self.milliseconds[grid, way.__name__] or 0)
