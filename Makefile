@@ -63,6 +63,11 @@ bench: build ## Time the small checkpoint on this machine
 bench-cpu: build ## Measure the released size on this machine's processors, beside PyTorch (25 minutes)
 	@tools/bench-cpu
 
+# It runs where there is neither a network nor Swift (docs/gpu.md).
+.PHONY: gpu-check
+gpu-check: setup ## Pack out/gpu-check, which checks and measures a machine with an NVIDIA GPU
+	@tools/gpu-check pack $(OUT)/gpu-check
+
 # Exit code 1 means that a goal is not met; the table says which.
 .PHONY: accuracy
 accuracy: build ## Compare bf16 and int8 with f32: scores, tokens, text

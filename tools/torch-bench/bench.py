@@ -162,7 +162,7 @@ def measure(options):
     check_memory(options.model, cfg, options.dtype, options.batch, prompt_length + options.tokens)
     arithmetic = Arithmetic(options.dtype, options.arithmetic)
     before = yardstick(options.threads)
-    load_seconds, model = timed(lambda: DeepseekOcr(options.model, arithmetic))
+    load_seconds, model = timed(lambda: DeepseekOcr.load(options.model, arithmetic))
     loaded = peak_bytes(reset=True)
 
     encoding = [timed(lambda: model.encoder(page.image)) for _ in range(options.repeat)]

@@ -1,11 +1,12 @@
 """Holds this implementation against golden files: every generated token has to be the same.
 
-    tools/torch-bench/run check.py [GOLDEN] [--dtype f32|bf16] [--arithmetic auto|native|widened]
+    tools/torch-bench/run check.py [GOLDEN] [--dtype f32|bf16] [--decoder loop|graph] [--device cpu|cuda]
 
 All cases are decoded one by one, four together and all together; the scores of each case's first token are compared
 too.
 """
 import argparse
+import functools
 import json
 import sys
 from pathlib import Path
@@ -14,53 +15,73 @@ import torch
 from safetensors.torch import load_file
 
 import preprocess
+import sam_attention
 from arithmetic import Arithmetic
+from decoder import Decoder
 from generate import NgramRule, Sequence, generate
+from gpu_decoder import GraphDecoder
 from model import DeepseekOcr
 
 GOLDEN = Path(__file__).resolve().parents[2] / "Tests/InferenceTests/Fixtures/golden"
+DECODERS = {"loop": Decoder, "graph": GraphDecoder}
+ATTENDING = {"by-head": sam_attention.by_head, "whole": sam_attention.whole, "folded": sam_attention.folded}
 
 
-def sequences(golden, cases, only=None):
-    images = {}
+@functools.cache
+def prepared(path, mode, max_tiles):
+    return preprocess.prepare(preprocess.load(path), mode, max_tiles)
+
+
+def sequences(golden, cases):
     for case in cases:
-        key = case["image_file"], case["mode"], case["max_tiles"]
-        if key not in images:
-            images[key] = preprocess.prepare(preprocess.load(golden / key[0]), *key[1:])
+        image = prepared(golden / case["image_file"], case["mode"], case["max_tiles"])
         rule = case["rule"]
         if rule:
             rule = NgramRule(rule["size"], rule["window"], frozenset(rule["exempt"]), rule["over_prompt"])
-        yield Sequence(case["prompt_ids"], [images[key]], rule or None, len(case["generated"]), case["name"])
+        yield Sequence(case["prompt_ids"], [image], rule or None, len(case["generated"]), case["name"])
 
 
-def main():
-    parser = argparse.ArgumentParser()
+def options():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("golden", nargs="?", type=Path, default=GOLDEN)
     parser.add_argument("--dtype", choices=["f32", "bf16"], default="f32")
     parser.add_argument("--arithmetic", choices=["auto", "native", "widened"], default="auto")
     parser.add_argument("--threads", type=int, default=2)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--decoder", choices=DECODERS, default="loop",
+                        help="loop: bench.py's, and gpu.py's eager one; graph: gpu.py's fair one")
+    parser.add_argument("--attend", choices=ATTENDING, default="by-head", help="how SAM's blocks attend")
+    return parser.parse_args()
+
+
+def main():
+    found = options()
+    torch.set_num_threads(found.threads)
+    # Convolutions round to 10 bits of fraction otherwise.
+    torch.backends.cudnn.allow_tf32 = False
     failures = 0
     for checkpoint in ("tiny-f32", "tiny-bf16"):
-        if not (options.golden / checkpoint / "model.safetensors").exists():
-            print(f"{checkpoint}: not in {options.golden}")
+        if not (found.golden / checkpoint / "model.safetensors").exists():
+            print(f"{checkpoint}: not in {found.golden}")
             continue
-        answers = options.golden / f"generate-{checkpoint}.json"
+        answers = found.golden / f"generate-{checkpoint}.json"
         if not answers.exists():
-            # The two are one model, rounded in one and not in the other, and margins are wide: the answers are the same.
-            answers = options.golden / "generate-tiny-bf16.json"
+            # The two are one model, rounded in one and not in the other, and margins are wide: the answers are the
+            # same.
+            answers = found.golden / "generate-tiny-bf16.json"
         cases = json.loads(answers.read_text())
-        model = DeepseekOcr(options.golden / checkpoint, Arithmetic(options.dtype, options.arithmetic))
+        model = DeepseekOcr.load(
+            found.golden / checkpoint, Arithmetic(found.dtype, found.arithmetic), torch.device(found.device),
+            attend=ATTENDING[found.attend], decoder=DECODERS[found.decoder])
         for slots in (1, 4, len(cases)):
-            found = list(sequences(options.golden, cases))
-            generate(model, found, slots)
-            wrong = [s.name for s, case in zip(found, cases) if s.generated != case["generated"]]
+            pages = list(sequences(found.golden, cases))
+            generate(model, pages, slots)
+            wrong = [s.name for s, case in zip(pages, cases) if s.generated != case["generated"]]
             failures += len(wrong)
-            tokens = sum(len(s.generated) for s in found)
-            print(f"{checkpoint} in {options.dtype}, {slots} together: {len(found) - len(wrong)} of {len(found)} cases "
+            tokens = sum(len(s.generated) for s in pages)
+            print(f"{checkpoint} in {found.dtype}, {slots} together: {len(pages) - len(wrong)} of {len(pages)} cases "
                   f"identical, {tokens} tokens in all" + (f"; not {', '.join(wrong)}" if wrong else ""))
-        failures += check_scores(options, checkpoint, cases, model)
+        failures += check_scores(found, checkpoint, cases, model)
     sys.exit(1 if failures else 0)
 
 
@@ -77,7 +98,7 @@ def check_scores(options, checkpoint, cases, model):
                 continue
             cache = model.decoder.cache(1, len(sequence.prompt))
             x = model.prompt(sequence.prompt, [model.encoder(image) for image in sequence.images])
-            found = model.decoder.prefill(x, cache)[0]
+            found = model.decoder.prefill(x, cache)[0].cpu()
             allowed = wanted[0].isfinite()
             worst = max(worst, ((found - wanted[0])[allowed].abs().max() / wanted[0][allowed].abs().max()).item())
     limit = 5e-5 if options.dtype == "f32" else 5e-2

@@ -6,11 +6,11 @@ import torch.nn.functional as F
 class Cache:
     """Keys and values of up to `slots` sequences; the first `len(lengths)` slots are in use."""
 
-    def __init__(self, cfg, slots, capacity, dtype):
+    def __init__(self, cfg, slots, capacity, **kind):
+        """`kind` is the element type and the device."""
         shape = (slots, cfg.num_key_value_heads, capacity, cfg.head_width)
         # Zeros, since what is masked is multiplied with zero, and not every element pattern is a number.
-        self.layers = [(torch.zeros(shape, dtype=dtype), torch.zeros(shape, dtype=dtype))
-                       for _ in range(cfg.num_hidden_layers)]
+        self.layers = [(torch.zeros(shape, **kind), torch.zeros(shape, **kind)) for _ in range(cfg.num_hidden_layers)]
         self.lengths = []
 
     def release(self, slot):
@@ -23,6 +23,12 @@ class Cache:
                     values[slot, :, :n] = values[last, :, :n]
             self.lengths[slot] = self.lengths[last]
         self.lengths.pop()
+
+
+def spread(heads, queries):
+    """Keys' or values' heads, one for each head of queries."""
+    group = queries.shape[1] // heads.shape[1]
+    return heads if group == 1 else heads.repeat_interleave(group, 1)
 
 
 class RmsNorm:
@@ -76,7 +82,7 @@ class Experts:
         if self.touched is not None:
             self.touched.append(sum(count > 0 for count in counts))
         scale = weight.flatten().index_select(0, order) * self.cfg.routed_scaling_factor
-        out = torch.zeros(x.shape, dtype=torch.float32).index_add_(0, rows, results.float() * scale[:, None])
+        out = torch.zeros_like(x, dtype=torch.float32).index_add_(0, rows, results.float() * scale[:, None])
         return out.to(x.dtype) + self.shared(x)
 
 
@@ -104,10 +110,10 @@ class Attention:
 
 
 class DecoderLayer:
-    def __init__(self, weights, i, cfg):
+    def __init__(self, weights, i, cfg, experts):
         name = f"model.layers.{i}"
         self.attn = Attention(weights, f"{name}.self_attn", cfg)
-        self.mlp = Experts(weights, f"{name}.mlp", cfg) if cfg.is_sparse(i) else GatedMlp(weights, f"{name}.mlp")
+        self.mlp = experts(weights, f"{name}.mlp", cfg) if cfg.is_sparse(i) else GatedMlp(weights, f"{name}.mlp")
         self.norm1 = RmsNorm(weights, f"{name}.input_layernorm", cfg.rms_norm_eps)
         self.norm2 = RmsNorm(weights, f"{name}.post_attention_layernorm", cfg.rms_norm_eps)
 
@@ -117,19 +123,23 @@ class DecoderLayer:
 
 
 class Decoder:
+    experts = Experts
+
     def __init__(self, weights, cfg):
         self.cfg, self.arithmetic = cfg, weights.arithmetic
         self.embedding = weights.matrix("model.embed_tokens.weight")
-        self.layers = [DecoderLayer(weights, i, cfg) for i in range(cfg.num_hidden_layers)]
+        self.device = self.embedding.device
+        self.layers = [DecoderLayer(weights, i, cfg, self.experts) for i in range(cfg.num_hidden_layers)]
         self.norm = RmsNorm(weights, "model.norm", cfg.rms_norm_eps)
         self.head = weights.matrix("lm_head.weight")
         half = cfg.head_width // 2
         angle = torch.arange(cfg.max_position_embeddings).float()[:, None] / cfg.rope_theta ** (
             torch.arange(half).float() / half)
-        self.cos, self.sin = (table.to(self.arithmetic.activations) for table in (angle.cos(), angle.sin()))
+        self.cos, self.sin = (table.to(self.device, self.arithmetic.activations)
+                              for table in (angle.cos(), angle.sin()))
 
     def cache(self, slots, capacity):
-        return Cache(self.cfg, slots, capacity, self.arithmetic.activations)
+        return Cache(self.cfg, slots, capacity, dtype=self.arithmetic.activations, device=self.device)
 
     def embed(self, ids):
         return F.embedding(ids, self.embedding).to(self.arithmetic.activations)
@@ -138,11 +148,9 @@ class Decoder:
         """Prompts of equal length, [b, n, hidden], into the next b slots; scores after them, [b, vocabulary]."""
         b, n, _ = x.shape
         first = len(cache.lengths)
-        group = self.cfg.num_attention_heads // self.cfg.num_key_value_heads
 
         def attend(q, k, v):
-            return F.scaled_dot_product_attention(
-                q, k.repeat_interleave(group, 1), v.repeat_interleave(group, 1), is_causal=True)
+            return F.scaled_dot_product_attention(q, spread(k, q), spread(v, q), is_causal=True)
 
         for layer, (keys, values) in zip(self.layers, cache.layers):
             def keep(k, v):
@@ -154,12 +162,12 @@ class Decoder:
 
     def step(self, ids, cache):
         """One token for each sequence in use, [b]; scores of the next, [b, vocabulary]."""
-        lengths = torch.tensor(cache.lengths)
+        lengths = torch.tensor(cache.lengths, device=self.device)
         b, longest = len(cache.lengths), max(cache.lengths) + 1
-        slots = torch.arange(b)
+        slots = torch.arange(b, device=self.device)
         mask = None
         if min(cache.lengths) + 1 < longest:
-            mask = torch.arange(longest) > lengths[:, None]
+            mask = torch.arange(longest, device=self.device) > lengths[:, None]
             mask = mask[:, None, None, :]
         cos, sin = (table[lengths][:, None, None, :] for table in (self.cos, self.sin))
         x = self.embed(ids)[:, None]

@@ -7,12 +7,19 @@ import torch.nn.functional as F
 from resample import cubic_matrix, linear_matrix
 
 
-def resize_grid(grid, side):
-    """[s, s, c] position grid to [side, side, c]: antialiased bicubic in float32."""
-    if grid.shape[0] == side:
-        return grid
-    m = torch.tensor(cubic_matrix(grid.shape[0], side), dtype=torch.float32)
-    return torch.einsum("yi,xj,ijc->yxc", m, m, grid.float()).to(grid.dtype)
+class PositionGrid:
+    """A table of positions, [s, s, c], in every size that was asked for."""
+
+    def __init__(self, grid):
+        self.sizes = {grid.shape[0]: grid}
+        self.grid = grid
+
+    def __call__(self, side):
+        """[side, side, c]: antialiased bicubic in float32."""
+        if side not in self.sizes:
+            m = torch.tensor(cubic_matrix(len(self.grid), side), dtype=torch.float32, device=self.grid.device)
+            self.sizes[side] = torch.einsum("yi,xj,ijc->yxc", m, m, self.grid.float()).to(self.grid.dtype)
+        return self.sizes[side]
 
 
 class Linear:
@@ -35,8 +42,8 @@ class LayerNorm:
 class SamAttention:
     """Attention over an [h, w] grid with decomposed relative positions."""
 
-    def __init__(self, weights, name, heads):
-        self.heads = heads
+    def __init__(self, weights, name, heads, attend):
+        self.heads, self.attend = heads, attend
         self.qkv, self.proj = Linear(weights, f"{name}.qkv"), Linear(weights, f"{name}.proj")
         self.tables = [weights.small(f"{name}.rel_pos_h"), weights.small(f"{name}.rel_pos_w")]
         self.relative = {}      # by (axis, length)
@@ -46,9 +53,9 @@ class SamAttention:
         if (axis, n) not in self.relative:
             table = self.tables[axis]
             if len(table) != 2 * n - 1:
-                m = torch.tensor(linear_matrix(len(table), 2 * n - 1), dtype=torch.float32)
+                m = torch.tensor(linear_matrix(len(table), 2 * n - 1), dtype=torch.float32, device=table.device)
                 table = (m @ table.float()).to(table.dtype)
-            i = torch.arange(n)
+            i = torch.arange(n, device=table.device)
             self.relative[axis, n] = table[i[:, None] - i[None, :] + n - 1].transpose(1, 2).contiguous()
         return self.relative[axis, n]
 
@@ -58,22 +65,15 @@ class SamAttention:
         grid = q.reshape(b, self.heads, h, w, -1)         # the bias uses q before scaling
         bias_h = grid @ self.table(0, h)                                            # [b, heads, h, w, h]
         bias_w = (grid.transpose(2, 3) @ self.table(1, w)).transpose(2, 3)          # [b, heads, h, w, w]
-        out = x.new_empty(b, h * w, self.heads, c // self.heads).transpose(1, 2)
-        # The bias of a 64 x 64 grid is 67 MB a head: one head at a time it stays small, and is faster than all at once.
-        step = self.heads if h * w <= 1024 else 1
-        for image in range(b) if step == 1 else [slice(None)]:
-            for head in range(0, self.heads, step):
-                at = (slice(image, image + 1) if step == 1 else image, slice(head, head + step))
-                bias = (bias_h[at][..., :, None] + bias_w[at][..., None, :]).flatten(2, 3).flatten(3)
-                out[at] = F.scaled_dot_product_attention(q[at], k[at], v[at], attn_mask=bias)
+        out = self.attend(q, k, v, bias_h, bias_w)
         return self.proj(out.transpose(1, 2).reshape(b, h, w, c))
 
 
 class SamBlock:
-    def __init__(self, weights, name, cfg, window):
+    def __init__(self, weights, name, cfg, window, attend):
         self.window = window                               # 0 means global attention
         self.norm1, self.norm2 = (LayerNorm(weights, f"{name}.norm{i}", 1e-6) for i in (1, 2))
-        self.attn = SamAttention(weights, f"{name}.attn", cfg.heads)
+        self.attn = SamAttention(weights, f"{name}.attn", cfg.heads, attend)
         self.lin1, self.lin2 = (Linear(weights, f"{name}.mlp.lin{i}") for i in (1, 2))
 
     def windowed(self, x):
@@ -93,12 +93,13 @@ class SamBlock:
 
 
 class Sam:
-    def __init__(self, weights, cfg):
+    def __init__(self, weights, cfg, attend):
         name = "model.sam_model"
         self.patches = [weights.small(f"{name}.patch_embed.proj.{part}") for part in ("weight", "bias")]
-        self.pos_embed = weights.small(f"{name}.pos_embed")[0]
+        self.positions = PositionGrid(weights.small(f"{name}.pos_embed")[0])
         self.blocks = [SamBlock(weights, f"{name}.blocks.{i}", cfg,
-                                0 if i in cfg.global_attn_indexes else cfg.window_size) for i in range(cfg.layers)]
+                                0 if i in cfg.global_attn_indexes else cfg.window_size, attend)
+                       for i in range(cfg.layers)]
         self.neck = [weights.small(f"{name}.neck.{i}.weight") for i in (0, 2)]
         self.norms = [LayerNorm(weights, f"{name}.neck.{i}", 1e-6) for i in (1, 3)]
         self.nets = [weights.small(f"{name}.net_{i}.weight") for i in (2, 3)]
@@ -107,7 +108,7 @@ class Sam:
         """[b, 3, s, s] to [b, channels, s/64, s/64]."""
         weight, bias = self.patches
         x = F.conv2d(pixels, weight, bias, stride=weight.shape[-1]).permute(0, 2, 3, 1)
-        x = x + resize_grid(self.pos_embed, x.shape[1])
+        x = x + self.positions(x.shape[1])
         for block in self.blocks:
             x = block(x)
         x = F.conv2d(x.permute(0, 3, 1, 2), self.neck[0])
@@ -140,7 +141,10 @@ class Clip:
     def __init__(self, weights, cfg):
         name = "model.vision_model"
         self.class_embedding = weights.small(f"{name}.embeddings.class_embedding")
-        self.positions = weights.small(f"{name}.embeddings.position_embedding.weight")
+        positions = weights.small(f"{name}.embeddings.position_embedding.weight")
+        side = math.isqrt(len(positions) - 1)
+        self.class_position = positions[:1]
+        self.positions = PositionGrid(positions[1:].view(side, side, -1))
         self.pre_norm = LayerNorm(weights, f"{name}.pre_layrnorm", 1e-5)      # the name is spelt so
         self.layers = [ClipLayer(weights, f"{name}.transformer.layers.{i}", cfg.heads) for i in range(cfg.layers)]
 
@@ -148,17 +152,15 @@ class Clip:
         """SAM's output [b, c, h, h] to [b, 1 + h * h, c]."""
         b, c, h, _ = features.shape
         x = torch.cat([self.class_embedding.expand(b, 1, -1), features.flatten(2).transpose(1, 2)], 1)
-        side = math.isqrt(len(self.positions) - 1)
-        grid = resize_grid(self.positions[1:].view(side, side, c), h)         # row 0 is the class position
-        x = self.pre_norm(x + torch.cat([self.positions[:1], grid.reshape(-1, c)]))
+        x = self.pre_norm(x + torch.cat([self.class_position, self.positions(h).reshape(-1, c)]))
         for layer in self.layers:
             x = layer(x)
         return x
 
 
 class DeepEncoder:
-    def __init__(self, weights, cfg):
-        self.sam, self.clip = Sam(weights, cfg.sam), Clip(weights, cfg.clip)
+    def __init__(self, weights, cfg, attend):
+        self.sam, self.clip = Sam(weights, cfg.sam, attend), Clip(weights, cfg.clip)
         self.projector = Linear(weights, "model.projector.layers")
         self.newline, self.separator = (weights.small(f"model.{name}") for name in ("image_newline", "view_seperator"))
 
@@ -169,17 +171,25 @@ class DeepEncoder:
         joint = torch.cat([clip[:, 1:], sam.flatten(2).transpose(1, 2)], -1)  # CLIP first, class token dropped
         return self.projector(joint).view(len(joint), *sam.shape[2:], -1)
 
-    def __call__(self, image):
-        """A prepared image to its [tokens, hidden] rows: tiles, page view, separator."""
-        dtype = self.newline.dtype
+    def pages(self, views, tiles=None, grid=(1, 1)):
+        """Page views [b, 3, s, s] and their tiles [b * columns * rows, 3, t, t] to rows [b, tokens, hidden]: tiles,
+        page view, separator."""
+        b = len(views)
 
         def lines(grid):
-            return torch.cat([grid, self.newline.expand(len(grid), 1, -1)], 1).flatten(0, 1)
+            newlines = self.newline.expand(b, grid.shape[1], 1, -1)
+            return torch.cat([grid, newlines], 2).flatten(1, 2)
 
-        parts = [lines(self.encode_view(image.view[None].to(dtype))[0]), self.separator[None]]
-        if image.tiles is not None:
-            cols, rows = image.grid
-            tiles = self.encode_view(image.tiles.to(dtype))
+        parts = [lines(self.encode_view(views)), self.separator.expand(b, 1, -1)]
+        if tiles is not None:
+            cols, rows = grid
+            tiles = self.encode_view(tiles)
             n = tiles.shape[1]
-            parts.insert(0, lines(tiles.view(rows, cols, n, n, -1).transpose(1, 2).reshape(rows * n, cols * n, -1)))
-        return torch.cat(parts)
+            tiles = tiles.view(b, rows, cols, n, n, -1).transpose(2, 3).reshape(b, rows * n, cols * n, -1)
+            parts.insert(0, lines(tiles))
+        return torch.cat(parts, 1)
+
+    def __call__(self, image):
+        """A prepared image to its [tokens, hidden] rows."""
+        tiles = None if image.tiles is None else image.tiles.to(self.newline)
+        return self.pages(image.view[None].to(self.newline), tiles, image.grid)[0]

@@ -77,7 +77,7 @@ def generate(model, sequences, slots):
             accept(len(active) - 1, token)
         if not active:
             continue
-        scores = model.decoder.step(torch.tensor(tokens), cache)
+        scores = model.decoder.step(torch.tensor(tokens, device=model.decoder.device), cache)
         tokens[:] = choose(scores, active)
         # From the back, so that what moves into a freed slot has been seen to.
         for slot in reversed(range(len(active))):

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 
 
 @dataclass
@@ -33,6 +32,7 @@ class ClipConfig:
 class TextConfig:
     vocab_size: int = 129280
     hidden_size: int = 1280
+    intermediate_size: int = 6848
     moe_intermediate_size: int = 896
     num_hidden_layers: int = 12
     num_attention_heads: int = 10
@@ -40,6 +40,7 @@ class TextConfig:
     first_k_dense_replace: int = 1
     moe_layer_freq: int = 1
     n_routed_experts: int = 64
+    n_shared_experts: int = 2
     num_experts_per_tok: int = 6
     norm_topk_prob: bool = False
     routed_scaling_factor: float = 1.0
@@ -82,9 +83,10 @@ class Config:
 class Weights:
     """Tensors by name, each copied into memory of its own in the element type asked for."""
 
-    def __init__(self, folder, arithmetic):
+    def __init__(self, folder, arithmetic, device="cpu"):
+        from safetensors import safe_open   # here, since random weights do without
         folder = Path(folder)
-        self.arithmetic = arithmetic
+        self.arithmetic, self.device = arithmetic, device
         index = folder / "model.safetensors.index.json"
         files = json.loads(index.read_text())["weight_map"].values() if index.exists() else ["model.safetensors"]
         self.open = [safe_open(folder / name, framework="pt") for name in sorted(set(files))]
@@ -104,7 +106,7 @@ class Weights:
     def _copy(self, names, dtype):
         parts = [self.where[name].get_slice(name) for name in names]
         shapes = [part.get_shape() for part in parts]
-        out = torch.empty(sum(shape[0] for shape in shapes), *shapes[0][1:], dtype=dtype)
+        out = torch.empty(sum(shape[0] for shape in shapes), *shapes[0][1:], dtype=dtype, device=self.device)
         start = 0
         for name, shape in zip(names, shapes):
             out[start:start + shape[0]] = self.where[name].get_tensor(name)

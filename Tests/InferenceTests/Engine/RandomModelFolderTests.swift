@@ -1,4 +1,5 @@
 import Bench
+import Digest
 import Inference
 import Parity
 import SystemPackage
@@ -26,6 +27,17 @@ import Testing
             #expect(tensor.type == .bfloat16)
             #expect(tensor.withBytes(Array.init) == (try made.tensor(expected.name).withBytes(Array.init)))
         }
+    }
+
+    /// tools/torch-bench/check_weights.py holds the same digest against its own weights.
+    @Test func `the weights are those that PyTorch is measured with`() {
+        let weights = RandomWeights(for: .tiny)
+        let bytes = withUnsafeTemporaryAllocation(of: UInt16.self, capacity: weights.count) { elements in
+            weights.fill(elements, from: 0, threads: 2)
+            return Array(UnsafeRawBufferPointer(elements))
+        }
+        let digest = SHA256.hash(bytes).hex
+        #expect(digest == "bd3717daa4a81f95f71876b3f774c9bbe89b677c0a6cb3d7f6662b9f6819fb2d")
     }
 
     @Test func `headers are valid, aligned and without gaps, and no file is larger than asked`() throws {
