@@ -101,7 +101,8 @@ let package = Package(
         .testTarget(
             name: "InferenceTests",
             dependencies: [
-                "Bench", "CKernels", "CUDAKernels", "CUDAShim", "Digest", "GPUBench", "Inference", "Parity", "TestSupport",
+                "Bench", "CKernels", "CUDAKernels", "CUDAShim", "Digest", "GPUBench", "Inference", "Parity",
+                "TestSupport",
                 "TextDistance", systemPackage,
             ],
             exclude: ["Fixtures"],
