@@ -35,12 +35,12 @@ quire_cuda_status quire_cuda_judge(const quire_cuda_driver *driver, result code,
 
 // MARK: Drivers
 
-static void *inLibrary(void *library, const char *symbol) { return dlsym(library, symbol); }
+void *quire_cuda_in_library(void *library, const char *symbol) { return dlsym(library, symbol); }
 
-static void *byLookup(void *lookup, const char *symbol) { return (*(quire_cuda_lookup *)lookup)(symbol); }
+void *quire_cuda_by_lookup(void *lookup, const char *symbol) { return (*(quire_cuda_lookup *)lookup)(symbol); }
 
 // Whether all functions were found.
-static int fill(quire_cuda_driver *driver, void *(*find)(void *source, const char *symbol), void *source) {
+static int fill(quire_cuda_driver *driver, quire_cuda_finder find, void *source) {
     int missing = 0;
 #define FIND(name, symbol, parameters)                     \
     *(void **)&driver->name = find(source, symbol);        \
@@ -78,7 +78,7 @@ quire_cuda_status quire_cuda_load(const char *library, quire_cuda_driver **drive
         void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
         if (!handle) {
             status = QUIRE_CUDA_NO_DRIVER;
-        } else if (!fill(&found, inLibrary, handle)) {
+        } else if (!fill(&found, quire_cuda_in_library, handle)) {
             status = QUIRE_CUDA_OLD_DRIVER;
             dlclose(handle);
         } else if (!loaded) {
@@ -93,7 +93,7 @@ quire_cuda_status quire_cuda_load(const char *library, quire_cuda_driver **drive
 quire_cuda_status quire_cuda_use(quire_cuda_lookup lookup, quire_cuda_driver **driver) {
     quire_cuda_driver found = {.needsCode = 0};
     *driver = NULL;
-    return fill(&found, byLookup, &lookup) ? hand(&found, driver) : QUIRE_CUDA_OLD_DRIVER;
+    return fill(&found, quire_cuda_by_lookup, &lookup) ? hand(&found, driver) : QUIRE_CUDA_OLD_DRIVER;
 }
 
 void quire_cuda_drop(quire_cuda_driver *driver) { free(driver); }

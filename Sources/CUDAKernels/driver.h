@@ -105,3 +105,8 @@ quire_cuda_status quire_cuda_judge(const quire_cuda_driver *driver, result code,
 
 /// Notes a failure in words of this program's own.
 quire_cuda_status quire_cuda_fail(const char *sentence);
+
+/// Finds a library's function in what `dlopen` gave, or by a `quire_cuda_lookup *`.
+typedef void *(*quire_cuda_finder)(void *source, const char *symbol);
+void *quire_cuda_in_library(void *library, const char *symbol);
+void *quire_cuda_by_lookup(void *lookup, const char *symbol);

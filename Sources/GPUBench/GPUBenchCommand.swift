@@ -32,4 +32,16 @@ struct GPUOptions: ParsableArguments {
     }
 }
 
+/// What commands take that run models.
+struct ProductOptions: ParsableArguments {
+    @Flag(help: "Multiply with the own kernels also where the machine has cuBLASLt.")
+    var ownProducts = false
+
+    func backend(on device: CUDADevice) throws(InferenceError) -> CUDABackend {
+        let backend = try CUDABackend(device, usesLibrary: !ownProducts)
+        print("products of the encoder: \(backend.libraryVersion.map { "cuBLASLt \($0)" } ?? "own kernels")")
+        return backend
+    }
+}
+
 extension ResolutionMode: ExpressibleByArgument {}

@@ -16,6 +16,7 @@ struct ParityCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var options: GPUOptions
+    @OptionGroup var products: ProductOptions
 
     @Option(parsing: .upToNextOption, help: "Model directories to compare.")
     var model: [String] = []
@@ -41,7 +42,8 @@ struct ParityCommand: AsyncParsableCommand {
         }
         print("kernels: \(KernelCase.all.count) cases, \(failed) failed")
         for directory in model {
-            let comparison = try ModelComparison(directory: FilePath(directory), device: device, tokens: tokens)
+            let comparison = try ModelComparison(
+                directory: FilePath(directory), backend: products.backend(on: device), tokens: tokens)
             for line in try comparison.lines(together: together) {
                 print("\(line.isRight ? "passed" : "FAILED") \(directory): \(line.text)")
                 if !line.isRight { failed += 1 }
@@ -66,7 +68,7 @@ package struct ModelComparison {
     private let prompt: [Int32]
 
     package init(
-        directory: FilePath, device: CUDADevice, tokens: Int, mode: ResolutionMode = .tiny
+        directory: FilePath, backend: CUDABackend, tokens: Int, mode: ResolutionMode = .tiny
     ) throws(InferenceError) {
         configuration = try ModelConfiguration(contentsOf: directory.appending("config.json"))
         let checkpoint = try Checkpoint(directory: directory, configuration: configuration)
@@ -74,7 +76,7 @@ package struct ModelComparison {
         exact = try DeepSeekOCR(
             checkpoint: checkpoint, configuration: configuration, backend: CPUBackend(threads: threads))
         model = try DeepSeekOCR(
-            checkpoint: checkpoint, configuration: configuration, backend: CUDABackend(device))
+            checkpoint: checkpoint, configuration: configuration, backend: backend)
         self.tokens = tokens
         page = Preprocessor.prepare(SamplePage.image(), geometry: mode.geometry)
         prompt = SamplePage.prompt(for: page, configuration)
@@ -90,7 +92,7 @@ package struct ModelComparison {
         var (worst, stage) = (0.0, "")
         for name in wanted.names where name != "router.index" {
             guard let a = found.activations[name], let b = wanted.activations[name] else { continue }
-            let error = Self.error(a.values, b.values)
+            let error = RelativeError.ofRoots(a.values, b.values)
             if !(error <= worst) { (worst, stage) = (error, name) }
         }
         lines.append(Line(isRight: worst < 0.02, text: "largest error of a stage \(worst) (\(stage)), at most 0.02"))
@@ -143,15 +145,5 @@ package struct ModelComparison {
 
     private static func best(_ scores: [Float], _ row: Int, _ width: Int) -> Int {
         (1..<width).reduce(0) { scores[row * width + $1] > scores[row * width + $0] ? $1 : $0 }
-    }
-
-    /// The root of the mean squared difference, relative to that of the wanted values.
-    private static func error(_ found: [Float], _ wanted: [Float]) -> Double {
-        var (difference, square) = (0.0, 0.0)
-        for (x, y) in zip(found, wanted) {
-            difference += Double((x - y) * (x - y))
-            square += Double(y * y)
-        }
-        return difference.isFinite ? (difference / square).squareRoot() : .infinity
     }
 }

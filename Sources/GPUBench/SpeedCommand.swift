@@ -13,6 +13,7 @@ struct SpeedCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var options: GPUOptions
+    @OptionGroup var products: ProductOptions
 
     @Option(help: "The resolution mode (\(ResolutionMode.allCases.map(\.rawValue).joined(separator: ", "))).")
     var mode: ResolutionMode = .base
@@ -24,8 +25,7 @@ struct SpeedCommand: AsyncParsableCommand {
     var pageTokens = 1000
 
     func run() async throws {
-        let device = try options.open()
-        let model = try GPUModel.random(on: device)
+        let model = try GPUModel.random(products.backend(on: try options.open()))
         for batch in batch {
             do {
                 for row in try PartTimes(model, mode: mode, batch: batch, pageTokens: pageTokens).rows {
@@ -45,6 +45,7 @@ struct KernelsCommand: AsyncParsableCommand {
         commandName: "kernels", abstract: "Says how long each kernel runs in encoding, prefill and a step.")
 
     @OptionGroup var options: GPUOptions
+    @OptionGroup var products: ProductOptions
 
     @Option(help: "The resolution mode.")
     var mode: ResolutionMode = .base
@@ -53,7 +54,7 @@ struct KernelsCommand: AsyncParsableCommand {
     var batch = 256
 
     func run() async throws {
-        let model = try GPUModel.random(on: try options.open())
+        let model = try GPUModel.random(products.backend(on: try options.open()))
         for part in try PartTimes.kernels(model, mode: mode, batch: batch) {
             print("\n\(part.name)")
             let all = part.times.reduce(0) { $0 + $1.milliseconds }
@@ -67,10 +68,9 @@ struct KernelsCommand: AsyncParsableCommand {
 
 /// The released model's shape with random weights.
 enum GPUModel {
-    static func random(on device: CUDADevice) throws -> DeepSeekOCR<CUDABackend> {
+    static func random(_ backend: CUDABackend) throws -> DeepSeekOCR<CUDABackend> {
         let configuration = ModelConfiguration()
         return try DeepSeekOCR(
-            checkpoint: Checkpoint(lazilyRandomFor: configuration), configuration: configuration,
-            backend: CUDABackend(device))
+            checkpoint: Checkpoint(lazilyRandomFor: configuration), configuration: configuration, backend: backend)
     }
 }

@@ -469,6 +469,11 @@ size_t quire_shim_graphs(quire_shim_device *device) {
     return device->graphs;
 }
 
+size_t quire_shim_product_count(quire_shim_device *device) {
+    const std::lock_guard hold(device->lock);
+    return device->products;
+}
+
 size_t quire_shim_waits(quire_shim_device *device) {
     const std::lock_guard hold(device->lock);
     return device->waits;

@@ -78,6 +78,7 @@ void quire_shim_device::perform(const Operation &operation) {
     if (const auto launch = std::get_if<Launch>(&operation)) perform(*launch);
     else if (const auto copy = std::get_if<Copy>(&operation)) perform(*copy);
     else if (const auto fill = std::get_if<Fill>(&operation)) perform(*fill);
+    else if (const auto work = std::get_if<Work>(&operation)) failure = work->run();
 }
 
 void quire_shim_device::perform(const Launch &launch) {

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -47,6 +48,12 @@ struct Fill {
     size_t bytes;
 };
 
+// What a library queues.
+struct Work {
+    // What is wrong, or nothing.
+    std::function<std::string()> run;
+};
+
 struct Record {
     std::shared_ptr<Mark> mark;
 };
@@ -55,7 +62,7 @@ struct Await {
     std::shared_ptr<Mark> mark;
 };
 
-typedef std::variant<Launch, Copy, Fill, Record, Await> Operation;
+typedef std::variant<Launch, Copy, Fill, Work, Record, Await> Operation;
 
 struct Graph {
     std::vector<Operation> operations;
@@ -89,6 +96,7 @@ struct quire_shim_device {
     std::vector<size_t> launches;
     size_t waits = 0;
     size_t graphs = 0;
+    size_t products = 0;
     // What broke the device; like a GPU it then does nothing more.
     std::string failure;
 

@@ -160,6 +160,50 @@ void quire_cuda_capture_abandon(quire_cuda *device, int stream);
 quire_cuda_status quire_cuda_graph_launch(quire_cuda *device, quire_cuda_graph *graph, int stream);
 void quire_cuda_graph_destroy(quire_cuda *device, quire_cuda_graph *graph);
 
+// MARK: Products of NVIDIA's library
+//
+// cuBLASLt multiplies matrices of many rows faster than the own kernels; where it is missing those do all.
+
+/// The library at work for a device. Closed before the device is.
+typedef struct quire_cuda_products quire_cuda_products;
+
+/// A way to make products of a shape.
+typedef struct quire_cuda_product quire_cuda_product;
+
+/// y [rows, outputs] = x [rows, inputs] w [outputs, inputs]^T + bias [outputs], x and w bfloat16.
+typedef struct quire_cuda_product_shape {
+    /// For how many rows the way should be good.
+    uint64_t rows;
+    uint64_t inputs;
+    uint64_t outputs;
+    /// Whether the product is added to y, which is f32; else y is bfloat16. The bias is of y's type.
+    int is_added;
+    int has_bias;
+} quire_cuda_product_shape;
+
+/// Opens the library, by name or path; a failure where there is none that can be used.
+quire_cuda_status quire_cuda_products_load(
+    quire_cuda *device, const char *library, quire_cuda_products *_Nullable *_Nonnull products);
+
+/// Takes the library's functions from `lookup`.
+quire_cuda_status quire_cuda_products_use(
+    quire_cuda *device, quire_cuda_lookup lookup, quire_cuda_products *_Nullable *_Nonnull products);
+void quire_cuda_products_close(quire_cuda_products *products);
+
+/// The library's version, 10,000 * major + 100 * minor + patch.
+size_t quire_cuda_products_version(const quire_cuda_products *products);
+
+/// Finds a way for products of a shape; a failure where the library knows none. The workspace is the GPU's memory.
+quire_cuda_status quire_cuda_product_plan(
+    quire_cuda_products *products, quire_cuda_product_shape shape, uint64_t workspace, size_t workspace_bytes,
+    quire_cuda_product *_Nullable *_Nonnull product);
+void quire_cuda_product_drop(quire_cuda_product *product);
+
+/// Queues a product, of any number of rows. Addresses are multiples of 16.
+quire_cuda_status quire_cuda_product_queue(
+    quire_cuda_product *product, int stream, uint64_t rows, uint64_t x, uint64_t w, uint64_t bias, uint64_t y,
+    uint64_t workspace, size_t workspace_bytes);
+
 #pragma clang assume_nonnull end
 
 #endif

@@ -48,6 +48,7 @@ extension CUDABackend {
         precondition(x.columns == weight.inputs, "x has a column for each input")
         precondition(bias?.isWide != false, "biases are f32")
         let x = narrowed(x)
+        if multiplyByLibrary(x, weight, bias: bias, into: y, storing) { return }
         let tile = tile(rows: x.rows, outputs: weight.outputs)
         launch(
             "product_\(tile.rows)", grid: (columnTiles(weight.outputs), tile.count(x.rows), 1), threads: tile.threads,
@@ -56,6 +57,27 @@ extension CUDABackend {
                 x.argument, weight.argument, bias?.argument ?? .address(0), y.argument, .int(x.rows),
                 .int(weight.inputs), .int(weight.outputs), .int(y.columns), .int(storing.rawValue),
             ])
+    }
+
+    /// Lets cuBLASLt make a product of the encoder: there all have many rows.
+    ///
+    /// The library's own GELU is the approximation by tanh: products with what comes after them stay the own kernels'.
+    private func multiplyByLibrary(
+        _ x: CUDATensor, _ weight: CUDAWeight, bias: CUDATensor?, into y: CUDATensor, _ storing: Storing
+    ) -> Bool {
+        guard stream == LibraryProducts.stream, storing == .narrow || storing == .adding,
+            let library = context.libraryProducts,
+            let way = library.way(
+                inputs: weight.inputs, outputs: weight.outputs, isAdded: storing == .adding, hasBias: bias != nil)
+        else { return false }
+        // The library takes biases of the result's type; checkpoints have them as bfloat16 anyway.
+        let bias = storing == .narrow ? bias.map { narrowed($0) } : bias
+        _ = context.attempt { () throws(InferenceError) in
+            try noted("library_product") { () throws(InferenceError) in
+                try library.multiply(way, x, weight, bias: bias, into: y)
+            }
+        }
+        return true
     }
 
     func tile(rows: Int, outputs: Int) -> ProductTile {

@@ -11,11 +11,11 @@ package struct CUDABackend: Backend {
     let context: CUDAContext
     let stream: CUDADevice.Stream
 
-    /// A backend on a GPU of its own.
+    /// A backend on a GPU of its own; `usesLibrary` lets cuBLASLt multiply in the encoder where the machine has it.
     ///
     /// - Throws: `deviceFailed` where there is no memory for staging.
-    package init(_ device: CUDADevice) throws(InferenceError) {
-        context = try CUDAContext(device)
+    package init(_ device: CUDADevice, usesLibrary: Bool = true) throws(InferenceError) {
+        context = try CUDAContext(device, usesLibrary: usesLibrary)
         stream = .decode
     }
 
@@ -25,6 +25,9 @@ package struct CUDABackend: Backend {
     }
 
     package var device: CUDADevice { context.device }
+
+    /// The version of cuBLASLt that multiplies in the encoder; nil where the own kernels do.
+    package var libraryVersion: String? { context.libraryProducts?.version }
 
     // MARK: - Order
 
@@ -108,9 +111,14 @@ package struct CUDABackend: Backend {
     ) {
         _ = context.attempt { () throws(InferenceError) in
             let launch = KernelLaunch(name, grid: grid, threads: threads, shared: shared, arguments)
-            guard let profile = context.profile else { return try device.launch(launch, on: stream) }
-            try profile.run(launch, on: stream)
+            try noted(name) { () throws(InferenceError) in try device.launch(launch, on: stream) }
         }
+    }
+
+    /// Queues something whose time is noted under a name.
+    func noted<R>(_ name: String, _ queue: () throws(InferenceError) -> R) throws(InferenceError) -> R {
+        guard let profile = context.profile else { return try queue() }
+        return try profile.run(name, on: stream, queue)
     }
 
     /// Notes the time of each kernel that `body` asks for.

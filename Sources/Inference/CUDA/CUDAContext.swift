@@ -8,6 +8,8 @@ final class CUDAContext {
     /// What a stream's results lie in.
     private var heaps: [DeviceHeap]
     private var rings: [StagingRing]
+    /// What multiplies in the encoder where the machine has it; the decoder's steps are the own kernels'.
+    let libraryProducts: LibraryProducts?
     /// What is put in the place of the decoder's heap while a step that will be repeated is run or noted.
     var recordingHeap: DeviceHeap?
     /// The first failure that nobody was told of; nothing is done until then.
@@ -25,8 +27,9 @@ final class CUDAContext {
 
     private static let stagingBytes = 64 << 20
 
-    init(_ device: CUDADevice) throws(InferenceError) {
+    init(_ device: CUDADevice, usesLibrary: Bool) throws(InferenceError) {
         self.device = device
+        libraryProducts = usesLibrary ? LibraryProducts(device) : nil
         heaps = CUDADevice.Stream.allCases.map { _ in DeviceHeap(device) }
         rings = []
         for stream in CUDADevice.Stream.allCases {

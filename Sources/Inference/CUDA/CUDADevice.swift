@@ -7,6 +7,7 @@ import CUDAKernels
 package final class CUDADevice {
     let handle: OpaquePointer
     package let description: Description
+    let driver: Driver
 
     /// Queues of the device.
     package enum Stream: Int32, CaseIterable, Sendable {
@@ -57,6 +58,7 @@ package final class CUDADevice {
     package init(ordinal: Int, driver: Driver = .system) throws(InferenceError) {
         let functions = try driver.functions()
         description = try Self.describe(ordinal, functions)
+        self.driver = driver
         var made: OpaquePointer?
         try Self.check(quire_cuda_open(functions.handle, Int32(ordinal), &made))
         guard let made else { throw .noDevice(reason: Obstacle.noDevice.sentence) }

@@ -14,15 +14,23 @@ extension CUDADevice {
         }
 
         private let source: Source
+        /// Where cuBLASLt's functions come from, first of all.
+        private let products: [Source]
 
         /// NVIDIA's driver as it is installed.
         package static let system = Driver(library: "libcuda.so.1")
 
         /// A library by name or path.
-        package init(library: String) { source = .library(library) }
+        package init(library: String) {
+            source = .library(library)
+            products = [.library("libcublasLt.so.13"), .library("libcublasLt.so.12")]
+        }
 
-        /// Another driver, with kernels of its own.
-        package init(lookup: @escaping Lookup) { source = .lookup(lookup) }
+        /// Another driver, with kernels of its own, and perhaps another cuBLASLt.
+        package init(lookup: @escaping Lookup, products: Lookup? = nil) {
+            source = .lookup(lookup)
+            self.products = products.map { [.lookup($0)] } ?? []
+        }
 
         /// What keeps this program from the driver's GPUs; nil where nothing does.
         package var obstacle: Obstacle? {
@@ -40,6 +48,20 @@ extension CUDADevice {
             case .success(let functions): return functions
             case .failure(let refusal): throw refusal.error
             }
+        }
+
+        /// cuBLASLt at work for a device; nil where there is none that can be used.
+        func openProducts(for device: CUDADevice) -> OpaquePointer? {
+            for source in products {
+                var handle: OpaquePointer?
+                let status =
+                    switch source {
+                    case .library(let name): quire_cuda_products_load(device.handle, name, &handle)
+                    case .lookup(let lookup): quire_cuda_products_use(device.handle, lookup, &handle)
+                    }
+                if status == QUIRE_CUDA_READY { return handle }
+            }
+            return nil
         }
 
         private struct Refusal: Error {

@@ -18,13 +18,16 @@ package final class KernelProfile {
 
     init(_ device: CUDADevice) { self.device = device }
 
-    func run(_ launch: KernelLaunch, on stream: CUDADevice.Stream) throws(InferenceError) {
+    func run<R>(
+        _ kernel: String, on stream: CUDADevice.Stream, _ queue: () throws(InferenceError) -> R
+    ) throws(InferenceError) -> R {
         let run = Run(
-            kernel: launch.name, start: try device.makeEvent(isTimed: true), end: try device.makeEvent(isTimed: true))
+            kernel: kernel, start: try device.makeEvent(isTimed: true), end: try device.makeEvent(isTimed: true))
         try device.record(run.start, on: stream)
-        try device.launch(launch, on: stream)
+        let result = try queue()
         try device.record(run.end, on: stream)
         runs.append(run)
+        return result
     }
 
     /// The kernels that took longest first.

@@ -20,6 +20,9 @@ extern "C" {
 void *_Nullable quire_shim_forwards(const char *symbol);
 void *_Nullable quire_shim_backwards(const char *symbol);
 
+// The functions of cuBLASLt that Quire uses, for products on such devices.
+void *_Nullable quire_shim_products(const char *symbol);
+
 // What a device has done, valid while the device is open.
 typedef struct quire_shim_device quire_shim_device;
 
@@ -37,6 +40,9 @@ const char *_Nullable quire_shim_kernel(quire_shim_device *device, size_t number
 
 // How often the host waited for the device.
 size_t quire_shim_waits(quire_shim_device *device);
+
+// How many products the library made.
+size_t quire_shim_product_count(quire_shim_device *device);
 
 // How many graphs were launched.
 size_t quire_shim_graphs(quire_shim_device *device);

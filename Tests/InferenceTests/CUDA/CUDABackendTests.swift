@@ -18,7 +18,7 @@ import Testing
             backend: CUDABackend(shim.device))
     }
 
-    private func trace<B: Backend>(
+    static func trace<B: Backend>(
         _ model: DeepSeekOCR<B>, _ image: PreparedImage, text: [Int32]
     ) throws -> ActivationTrace {
         let trace = ActivationTrace()
@@ -36,7 +36,7 @@ import Testing
     }
 
     /// Two tiles beside a view, so that sizes and tables differ.
-    private func image(side: Int, tile: Int) -> PreparedImage {
+    static func image(side: Int, tile: Int) -> PreparedImage {
         var random = FixedRandom(seed: 5)
         func view(_ side: Int) -> PreparedImage.View {
             .init(side: side, bytes: random.image(width: side, height: side).bytes)
@@ -46,9 +46,13 @@ import Testing
 
     @Test(arguments: [false, true])
     func `every stage is the processor's within the rounding`(isReversed: Bool) throws {
-        let shim = try Shim(isReversed: isReversed)
+        try Self.compare(Self.model(Shim(isReversed: isReversed)))
+    }
+
+    /// Holds every stage of a page against the processor's.
+    static func compare(_ model: DeepSeekOCR<CUDABackend>) throws {
         let image = image(side: 320, tile: 192)
-        let found = try trace(Self.model(shim), image, text: [5, 9, 300, 12, 77])
+        let found = try trace(model, image, text: [5, 9, 300, 12, 77])
         let wanted = try trace(GoldenBench.model(precision: .float32), image, text: [5, 9, 300, 12, 77])
         #expect(found.names == wanted.names)
         for name in wanted.names {
@@ -60,19 +64,9 @@ import Testing
                 #expect(other * 10 < b.values.count, "\(other) of \(b.values.count) experts are others")
                 continue
             }
-            let error = Self.error(a.values, b.values)
+            let error = RelativeError.ofRoots(a.values, b.values)
             #expect(error < 0.015, "\(name): \(error)")
         }
-    }
-
-    /// The root of the mean squared difference, relative to that of the wanted values.
-    private static func error(_ found: [Float], _ wanted: [Float]) -> Double {
-        var (difference, square) = (0.0, 0.0)
-        for (x, y) in zip(found, wanted) {
-            difference += Double((x - y) * (x - y))
-            square += Double(y * y)
-        }
-        return difference.isFinite ? (difference / square).squareRoot() : .infinity
     }
 
     @Test func `random weights are the same made on the GPU and on the processor`() throws {
@@ -86,7 +80,7 @@ import Testing
         let traces = try checkpoints.map { checkpoint in
             let model = try DeepSeekOCR(
                 checkpoint: checkpoint, configuration: configuration, backend: CUDABackend(Shim().device))
-            return try trace(model, image(side: 64, tile: 128), text: [5, 9, 300, 12, 77])
+            return try Self.trace(model, Self.image(side: 64, tile: 128), text: [5, 9, 300, 12, 77])
         }
         for name in traces[0].names { #expect(traces[0].activations[name] == traces[1].activations[name], "\(name)") }
     }

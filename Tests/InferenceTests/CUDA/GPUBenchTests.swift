@@ -9,7 +9,7 @@ import Testing
 @Suite struct GPUBenchTests {
     @Test func `a model on the GPU is compared with the processor's`() throws {
         let comparison = try ModelComparison(
-            directory: Fixtures.golden.path.appending("tiny-bf16"), device: Shim().device, tokens: 6)
+            directory: Fixtures.golden.path.appending("tiny-bf16"), backend: CUDABackend(Shim().device), tokens: 6)
         let lines = try comparison.lines(together: 3)
         #expect(lines.count == 3)
         // So few tokens of an untrained model say nothing of how many agree.

@@ -4,11 +4,11 @@ import Testing
 
 extension CUDADevice.Driver {
     /// The driver whose GPU is the processor; see `cuda_shim.h` for what is reversed.
-    static func shim(isReversed: Bool = false) -> CUDADevice.Driver {
+    static func shim(isReversed: Bool = false, products: Lookup? = nil) -> CUDADevice.Driver {
         _ = reports
         return isReversed
-            ? CUDADevice.Driver(lookup: { quire_shim_backwards($0) })
-            : CUDADevice.Driver(lookup: { quire_shim_forwards($0) })
+            ? CUDADevice.Driver(lookup: { quire_shim_backwards($0) }, products: products)
+            : CUDADevice.Driver(lookup: { quire_shim_forwards($0) }, products: products)
     }
 
     /// What no call reports fails the test that it happens in.
@@ -21,8 +21,9 @@ final class Shim {
     /// The shim's own, which is there as long as the device.
     private let handle: OpaquePointer
 
-    init(isReversed: Bool = false) throws {
-        device = try CUDADevice(ordinal: 0, driver: .shim(isReversed: isReversed))
+    /// A device of its own; `products` is what is in the place of cuBLASLt.
+    init(isReversed: Bool = false, products: CUDADevice.Driver.Lookup? = nil) throws {
+        device = try CUDADevice(ordinal: 0, driver: .shim(isReversed: isReversed, products: products))
         handle = try #require(quire_shim_current())
     }
 
@@ -31,6 +32,9 @@ final class Shim {
 
     /// How often the host waited for the device.
     var waits: Int { quire_shim_waits(handle) }
+
+    /// How many products cuBLASLt made.
+    var libraryProducts: Int { quire_shim_product_count(handle) }
 
     /// How many graphs were launched.
     var graphLaunches: Int { quire_shim_graphs(handle) }
