@@ -122,7 +122,8 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
-            name: "WorkerTests", dependencies: ["Claiming", "Digest", "Shared", "TestSupport", systemPackage],
+            name: "WorkerTests",
+            dependencies: ["Claiming", "Digest", "Shared", "TestSupport", "Worker", systemPackage],
             swiftSettings: settings),
         .executableTarget(
             name: "FakeWorker", dependencies: ["Claiming", "Shared", argumentParser, systemPackage],

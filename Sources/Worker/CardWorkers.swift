@@ -1,14 +1,13 @@
 internal import CProcess
 internal import Claiming
 internal import Glibc
-internal import Inference
-internal import Shared
 
 /// `quire-worker --device all`: a worker for each GPU, started again where one dies, and stopped with this program.
-struct CardWorkers {
+package struct CardWorkers {
     /// What came of all workers.
     private var worst: Int32 = 0
     private var cards: [Card]
+    private let program: String
 
     private struct Card {
         let arguments: [String]
@@ -20,39 +19,42 @@ struct CardWorkers {
         var patience = 1.0
     }
 
-    /// - Throws: `noDevice` with the reason where there is no GPU.
-    init(arguments: [String]) throws(InferenceError) {
-        cards = try CUDADevice.all().indices.map { card in
-            Card(arguments: Self.arguments(arguments, card: card, parent: getpid()), due: .now)
+    /// Workers for GPUs by their numbers, with the arguments of this program.
+    package init(cards: [Int], arguments: [String], program: String = "/proc/self/exe") {
+        self.program = program
+        self.cards = cards.map {
+            Card(arguments: Self.arguments(arguments, card: $0, parent: getpid()), due: .now)
         }
     }
 
     /// A worker's arguments: those of this program, with one device, a name of its own and this program as its parent.
-    static func arguments(_ all: [String], card: Int, parent: pid_t) -> [String] {
+    private static func arguments(_ all: [String], card: Int, parent: pid_t) -> [String] {
         var own: [String] = []
         var option = ""
         for argument in all {
-            switch (option, argument) {
-            case ("--device", _): own.append("cuda:\(card)")
-            case ("--name", _): own.append("\(argument)-gpu\(card)")
-            case (_, "--device=all"): own.append("--device=cuda:\(card)")
-            case (_, _) where argument.hasPrefix("--name="): own.append("\(argument)-gpu\(card)")
+            switch option {
+            case "--device": own.removeLast()
+            case "--name": own.append("\(argument)-gpu\(card)")
+            case _ where argument.hasPrefix("--device="): break
+            case _ where argument.hasPrefix("--name="): own.append("\(argument)-gpu\(card)")
             default: own.append(argument)
             }
             option = argument
         }
-        return own + ["--parent-pid", "\(parent)"]
+        return own + ["--device", "cuda:\(card)", "--parent-pid", "\(parent)"]
     }
 
     /// Runs until all have ended; the exit code is that of the one that ended worst.
-    mutating func run() async -> Int32 {
-        let stop = StopSignal()
+    ///
+    /// `stops` says how often somebody has asked all to end; each time they are told.
+    package mutating func run(stops: () -> Int) async -> Int32 {
         var told = 0
         while true {
-            for card in cards.indices { tend(card, isStopping: stop.count > 0) }
+            let asked = stops()
+            for card in cards.indices { tend(card, isStopping: asked > 0) }
             guard cards.contains(where: { $0.pid != nil || $0.due != nil }) else { return worst }
-            if stop.count > told {
-                told += 1
+            if asked > told {
+                told = asked
                 for pid in cards.compactMap(\.pid) { kill(pid, SIGTERM) }
             }
             try? await Task.sleep(for: .milliseconds(200))
@@ -73,7 +75,7 @@ struct CardWorkers {
     }
 
     private mutating func start(_ number: Int) {
-        let code = Self.spawn(cards[number].arguments, pid: &cards[number].pid)
+        let code = Self.spawn(program, cards[number].arguments, pid: &cards[number].pid)
         cards[number].started = .now
         guard code != 0 else { return }
         Log.line("quire-worker: the worker of GPU \(number) cannot be started: \(String(cString: strerror(code))).")
@@ -95,14 +97,14 @@ struct CardWorkers {
         Log.line("quire-worker: the worker of GPU \(number) \(end) and is started again.")
     }
 
-    private static func spawn(_ arguments: [String], pid: inout pid_t?) -> Int32 {
+    private static func spawn(_ program: String, _ arguments: [String], pid: inout pid_t?) -> Int32 {
         // The pipes or files that this program writes to, under numbers that do not collide.
         let descriptors = [fcntl(1, F_DUPFD_CLOEXEC, 10), fcntl(2, F_DUPFD_CLOEXEC, 10)]
         defer { for descriptor in descriptors where descriptor >= 0 { close(descriptor) } }
         var argv: [UnsafeMutablePointer<CChar>?] = (["quire-worker"] + arguments).map { strdup($0) } + [nil]
         defer { for argument in argv { free(argument) } }
         var made: pid_t = 0
-        let code = quire_spawn(&made, "/proc/self/exe", &argv, environ, descriptors, 2)
+        let code = quire_spawn(&made, program, &argv, environ, descriptors, 2)
         if code == 0 { pid = made }
         return code
     }

@@ -29,9 +29,9 @@ struct Worker: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The device to compute on: cpu, an NVIDIA GPU by its number, or all GPUs with a worker each. [default: cpu]",
+            "The device to compute on: cpu, an NVIDIA GPU by its number, or all GPUs with a worker each. [$QUIRE_DEVICE; default: cpu]",
             valueName: "cpu|cuda:N|all"))
-    var device = "cpu"
+    var device: String?
 
     @Option(
         help:
@@ -72,11 +72,15 @@ struct Worker: AsyncParsableCommand {
 
     func run() async throws {
         do {
-            if device == "all" {
-                var workers = try CardWorkers(arguments: Array(CommandLine.arguments.dropFirst()))
-                throw ExitCode(await workers.run())
+            let settings = try Settings()
+            let device = try DeviceChoice(device ?? settings["QUIRE_DEVICE"] ?? "cpu")
+            if device == .allCards {
+                var workers = CardWorkers(
+                    cards: try device.cards().map(\.ordinal), arguments: Array(CommandLine.arguments.dropFirst()))
+                let signals = StopSignal()
+                throw ExitCode(await workers.run { signals.count })
             }
-            try await work()
+            try await work(on: device, settings)
         } catch let code as ExitCode {
             throw code
         } catch {
@@ -85,9 +89,8 @@ struct Worker: AsyncParsableCommand {
         }
     }
 
-    private func work() async throws {
-        let settings = try Settings()
-        let configuration = try WorkerConfiguration(self, settings: settings)
+    private func work(on device: DeviceChoice, _ settings: Settings) async throws {
+        let configuration = try WorkerConfiguration(self, device: device, settings: settings)
         let drain = DrainSignal(StopSignal())
 
         let renderer = try PageRenderer.besideThisProgram()
@@ -150,7 +153,7 @@ struct Worker: AsyncParsableCommand {
 
     private static func exitCode(for error: any Error) -> Int32 {
         switch error {
-        case is WorkerError, is SettingsError, InferenceError.noDevice: 2
+        case is WorkerError, is DeviceRefusal, is SettingsError, InferenceError.noDevice: 2
         case InferenceError.deviceFailed: 7
         case is DatabaseError: 3
         case is InferenceError, is ModelDigestError: 5

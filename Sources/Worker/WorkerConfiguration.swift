@@ -7,8 +7,8 @@ internal import SystemPackage
 struct WorkerConfiguration: Sendable {
     let name: String
     let model: FilePath
-    /// What the driver calls the GPU that is meant.
-    private let cardName: String?
+    /// The GPU that is meant; nil for the processor.
+    private let card: DeviceChoice.Card?
     /// Device, threads, precision and memory.
     let engine: EngineOptions
     /// Where this machine has mounted each named root.
@@ -18,8 +18,8 @@ struct WorkerConfiguration: Sendable {
     /// Hard limit on how long one claimed range may take before others may have it.
     let leaseSeconds: Double
 
-    init(_ flags: Worker, settings: Settings) throws {
-        let card = try Self.card(flags.device)
+    init(_ flags: Worker, device: DeviceChoice, settings: Settings) throws {
+        card = try device.cards().first
         model = try ModelLocation.find(flag: flags.model, settings: settings)
         let threads = try flags.threads ?? settings.number("QUIRE_THREADS") ?? sysconf(Int32(_SC_NPROCESSORS_ONLN))
         guard (1...1024).contains(threads) else { throw WorkerError.badThreads(threads) }
@@ -27,10 +27,7 @@ struct WorkerConfiguration: Sendable {
         guard let precision = Precision(rawValue: precisionName) else {
             throw WorkerError.badPrecision(precisionName)
         }
-        guard card == nil || precision == .bfloat16 else {
-            throw WorkerError.badDevice(flags.device, reason: "a GPU computes in bf16, not in \(precisionName)")
-        }
-        cardName = card?.name
+        try device.check(precision)
         engine = EngineOptions(
             device: card.map { .cuda($0.ordinal) } ?? .processor, threads: threads, precision: precision,
             memory: try settings.byteCount("QUIRE_MEMORY", flag: flags.memory))
@@ -40,45 +37,20 @@ struct WorkerConfiguration: Sendable {
         leaseSeconds = flags.leaseSeconds
     }
 
-    /// The GPU that is meant; nil for the processor.
-    ///
-    /// - Throws: `WorkerError` that says why it cannot be used.
-    private static func card(_ device: String) throws -> (ordinal: Int, name: String)? {
-        guard device != "cpu" else { return nil }
-        guard device.hasPrefix("cuda:"), let ordinal = Int(device.dropFirst("cuda:".count)), ordinal >= 0 else {
-            throw WorkerError.badDevice(
-                device, reason: "it is neither cpu nor cuda: and a number, as in cuda:0, nor all")
-        }
-        do {
-            let found = try CUDADevice.all()
-            guard found.indices.contains(ordinal) else {
-                throw WorkerError.badDevice(device, reason: CUDADevice.Obstacle.noDevice.sentence)
-            }
-            return (ordinal, found[ordinal].name)
-        } catch InferenceError.noDevice(let reason) {
-            throw WorkerError.badDevice(device, reason: reason)
-        }
-    }
-
     /// What `quire status` and the results' provenance say that computes.
     var deviceName: String {
-        if case .cuda(let ordinal) = engine.device {
-            return "cuda:\(ordinal) (\(cardName ?? "GPU"), \(engine.precision.rawValue))"
-        }
+        if let card { return "cuda:\(card.ordinal) (\(card.name), \(engine.precision.rawValue))" }
         return "cpu (\(engine.threads == 1 ? "1 thread" : "\(engine.threads) threads"), \(engine.precision.rawValue))"
     }
 }
 
 /// Why a worker cannot start or go on, in a sentence that says what to do.
 enum WorkerError: Error, CustomStringConvertible {
-    case badDevice(String, reason: String)
     case badThreads(Int)
     case badPrecision(String)
 
     var description: String {
         switch self {
-        case .badDevice(let device, let reason):
-            "Device '\(device)' cannot be used: \(reason). Use --device cpu."
         case .badPrecision(let name):
             "'\(name)' is no precision: use f32, bf16 or int8 with --precision or QUIRE_PRECISION."
         case .badThreads(let count):

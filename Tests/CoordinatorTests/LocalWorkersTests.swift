@@ -7,7 +7,7 @@ import Testing
 
 /// With shell scripts in the place of `quire-worker`, and a real queue.
 @Suite struct `Local workers` {
-    @Test func `get the model, the roots, the parent and the database, and leave when told`() async throws {
+    @Test func `get a device, the model, the roots, the parent and the database, and leave when told`() async throws {
         let setting = try await Setting(
             script: """
                 for a in "$@"; do echo "arg $a"; done
@@ -16,7 +16,7 @@ import Testing
                 echo ready
                 while true; do sleep 0.05; done
                 """)
-        var workers = try setting.start(count: 2)
+        var workers = try setting.start(devices: ["cuda:0", "cuda:1"])
         try await setting.wait { setting.said.count { $0.hasSuffix(": ready") } == 2 }
         let said = setting.said
         for expected in [
@@ -24,6 +24,7 @@ import Testing
         ] {
             #expect(said.contains { $0.hasSuffix("arg \(expected)") }, "\(expected)")
         }
+        for device in ["cuda:0", "cuda:1"] { #expect(said.count { $0.hasSuffix("arg \(device)") } == 1) }
         #expect(!said.contains { $0.contains("local=") })
         #expect(said.contains { $0.hasSuffix("url host=/nowhere") })
         #expect(try await workers.tend(setting.queue, settled: 0) == [])
@@ -34,7 +35,7 @@ import Testing
 
     @Test func `that cannot work here are given up with their last words`() async throws {
         let setting = try await Setting(script: "echo 'the model is broken' >&2; exit 5")
-        var workers = try setting.start(count: 1)
+        var workers = try setting.start(devices: ["cpu"])
         let notices = try await setting.tend(&workers)
         #expect(!workers.isAnyoneLeft)
         #expect(notices.count == 2)
@@ -44,7 +45,7 @@ import Testing
 
     @Test func `that die at the start are tried three times`() async throws {
         let setting = try await Setting(script: "echo starting; kill -SEGV $$")
-        var workers = try setting.start(count: 1)
+        var workers = try setting.start(devices: ["cpu"])
         let notices = try await setting.tend(&workers)
         #expect(notices.count { $0.contains("is started again") } == 2)
         #expect(notices.count { $0.contains("is not started again") } == 1)
@@ -53,7 +54,7 @@ import Testing
 
     @Test func `that leave by themselves are not started again`() async throws {
         let setting = try await Setting(script: "exit 0")
-        var workers = try setting.start(count: 1)
+        var workers = try setting.start(devices: ["cpu"])
         let notices = try await setting.tend(&workers)
         #expect(notices.count == 1)
         #expect(notices.first?.contains("was told to leave") == true)
@@ -63,7 +64,8 @@ import Testing
         let setting = try await Setting(script: "")
         let error = #expect(throws: CommandFailure.self) {
             try LocalWorkers(
-                count: 1, recipe: setting.recipe(executable: "/nowhere/quire-worker"), log: setting.log, settled: 0)
+                devices: ["cpu"], recipe: setting.recipe(executable: "/nowhere/quire-worker"), log: setting.log,
+                settled: 0)
         }
         #expect(error?.status == .workers)
         #expect(error?.description.contains("/nowhere/quire-worker") == true)
@@ -104,8 +106,8 @@ private struct Setting: Sendable {
             roots: ["local": "/", "nas": "/mnt/nas"], connectionString: "host=/nowhere")
     }
 
-    func start(count: Int) throws -> LocalWorkers {
-        try LocalWorkers(count: count, recipe: recipe(), log: log, settled: 0)
+    func start(devices: [String]) throws -> LocalWorkers {
+        try LocalWorkers(devices: devices, recipe: recipe(), log: log, settled: 0)
     }
 
     /// Tends the workers until none is left; returns the notices.

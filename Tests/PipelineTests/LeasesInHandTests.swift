@@ -163,7 +163,7 @@ extension RunTests {
             (["--precision", "fp8"], "f32, bf16 or int8"), (["--memory", "lots"], "--memory is 'lots'"),
             (["--device", "gpu"], "neither cpu nor cuda:"),
             (["--device", "cuda:0"], "Device 'cuda:0' cannot be used: "),
-            (["--device", "all"], "No GPU can be used: "),
+            (["--device", "all"], "Device 'all' cannot be used: "),
         ] {
             let worker = try await RunningProgram.run(
                 RunningProgram.product("quire-worker"), arguments, environment: work.environment)
@@ -172,6 +172,7 @@ extension RunTests {
         }
         for (name, value, told) in [
             ("QUIRE_PRECISION", "fp8", "f32, bf16 or int8"), ("QUIRE_MEMORY", "12GB", "QUIRE_MEMORY is '12GB'"),
+            ("QUIRE_DEVICE", "gpu", "neither cpu nor cuda:"),
         ] {
             let environment = work.environment.merging([name: value]) { $1 }
             let worker = try await RunningProgram.run(
@@ -183,7 +184,16 @@ extension RunTests {
             #expect(run.status == 2 && run.errors.contains(told), "\(run.errors)")
         }
         #expect(try await work.status() == nil, "nothing was submitted")
-        let run = try await work.quire("run", work.archive.string, "--out", work.out.string, "--precision", "fp8")
-        #expect(run.status == 2, "\(run.errors)")
+        for (arguments, told) in [
+            (["--precision", "fp8"], "f32, bf16 or int8"),
+            (["--device", "cuda:1073741824"], "Device 'cuda:1073741824' cannot be used: "),
+            (["--device", "cuda:0", "--precision", "int8"], "a GPU computes in bf16, not in int8"),
+        ] {
+            let run = try await RunningProgram.run(
+                RunningProgram.product("quire"), ["run", work.archive.string, "--out", work.out.string] + arguments,
+                environment: work.environment)
+            #expect(run.status == 2 && run.errors.contains(told), "\(run.errors)")
+        }
+        #expect(try await work.status() == nil, "nothing was submitted")
     }
 }

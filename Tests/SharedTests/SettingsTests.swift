@@ -34,12 +34,14 @@ import Testing
         #expect(error?.description.hasPrefix("QUIRE_MEMORY is 'lots'") == true)
     }
 
-    @Test func `the file gives precision and memory, the environment wins`() throws {
+    @Test func `the file gives device, precision and memory, the environment wins`() throws {
         let directory = try TemporaryDirectory()
-        try directory.makeFile("config.json", Array(#"{"precision": "int8", "memory": "24G", "threads": 3}"#.utf8))
+        let text = #"{"device": "all", "precision": "int8", "memory": "24G", "threads": 3}"#
+        try directory.makeFile("config.json", Array(text.utf8))
         let file = directory.path.appending("config.json").string
         let settings = try settings(["QUIRE_CONFIG": file, "QUIRE_PRECISION": "f32"])
         #expect(settings["QUIRE_PRECISION"] == "f32")
+        #expect(settings["QUIRE_DEVICE"] == "all")
         #expect(try settings.byteCount("QUIRE_MEMORY") == 24 << 30)
         #expect(try settings.number("QUIRE_THREADS") == 3)
     }

@@ -35,7 +35,13 @@ package struct RunCommand: AsyncParsableCommand {
     @Option(help: "The folder for the results. [$QUIRE_OUT]")
     package var out: PathArgument?
 
-    @Option(help: "Workers to start. [$QUIRE_WORKERS; default: 1]")
+    @Option(
+        help: ArgumentHelp(
+            "What computes: cpu, an NVIDIA GPU by its number, or all GPUs. [$QUIRE_DEVICE; default: cpu]",
+            valueName: "cpu|cuda:N|all"))
+    package var device: String?
+
+    @Option(help: "Workers to start; a GPU has one. [$QUIRE_WORKERS; default: 1]")
     package var workers: Int?
 
     @Option(help: "Threads that compute, of all workers together. [$QUIRE_THREADS; default: all processors]")

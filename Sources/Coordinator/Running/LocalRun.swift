@@ -70,7 +70,7 @@ struct LocalRun: Sendable {
         let begun = ContinuousClock.now
         let settledBefore = status.settledPages
         var workers = try LocalWorkers(
-            count: min(plan.workers, status.pages.pending),
+            devices: Array(plan.devices.prefix(status.pages.pending)),
             recipe: LocalWorkers.Recipe(
                 executable: plan.workerProgram, model: plan.model, threads: plan.threads,
                 precision: plan.precision?.rawValue, memory: plan.memory, roots: plan.roots,

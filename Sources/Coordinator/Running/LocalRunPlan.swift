@@ -10,12 +10,13 @@ extension LocalRun {
         let order: SubmissionOrder
         let output: FilePath
         let model: FilePath
-        let workers: Int
+        /// What each worker computes on, as it is told with `--device`.
+        let devices: [String]
         /// Threads for each worker.
         let threads: Int
         /// What weights are rounded to; nil leaves the workers their default.
         let precision: Precision?
-        /// Bytes for each worker; nil where there is one, which takes what is free.
+        /// Bytes for each worker; nil where each has a memory of its own and takes what is free.
         let memory: Int?
         let roots: [String: FilePath]
         let workerProgram: FilePath
@@ -32,23 +33,46 @@ extension LocalRun {
                 throw CommandFailure(.usage, "Say where the results go: --out DIR (or QUIRE_OUT).")
             }
             try paths.refuse(output: output)
-            let workers = try command.workers ?? settings.number("QUIRE_WORKERS") ?? 1
-            guard (1...64).contains(workers) else {
-                throw CommandFailure(.usage, "QUIRE_WORKERS must be from 1 to 64.")
-            }
-            let processors = sysconf(Int32(_SC_NPROCESSORS_ONLN))
-            let threads = max(1, (try command.threads ?? settings.number("QUIRE_THREADS") ?? processors) / workers)
             let precision = try command.precision ?? precision(settings)
+            let devices = try devices(command, settings, precision)
+            let processors = sysconf(Int32(_SC_NPROCESSORS_ONLN))
+            let threads = try command.threads ?? settings.number("QUIRE_THREADS") ?? processors
+            let sharesMemory = devices.count > 1 && devices[0] == DeviceChoice.processor.description
             let memory =
-                try settings.byteCount("QUIRE_MEMORY", flag: command.memory) ?? (workers > 1 ? MemoryPlan.free : nil)
+                try settings.byteCount("QUIRE_MEMORY", flag: command.memory) ?? (sharesMemory ? MemoryPlan.free : nil)
             let renderer = try await renderer()
             let (model, pipeline) = try await command.pipeline.resolve(settings)
             return Plan(
                 order: SubmissionOrder(sources: command.sources, paths: paths, pipeline: pipeline, renderer: renderer),
-                output: output, model: model, workers: workers, threads: threads,
-                precision: precision, memory: memory.map { $0 / workers }, roots: roots,
+                output: output, model: model, devices: devices, threads: max(1, threads / devices.count),
+                precision: precision, memory: memory.map { $0 / devices.count }, roots: roots,
                 workerProgram: try workerProgram(beside: renderer),
                 logDirectory: EmbeddedPostgres.defaultDirectory(environment: settings.variables).appending("logs"))
+        }
+
+        /// A worker for each GPU that is meant, or so many on the processor.
+        private static func devices(
+            _ command: RunCommand, _ settings: Settings, _ precision: Precision?
+        ) throws -> [String] {
+            do {
+                let device = try DeviceChoice(command.device ?? settings["QUIRE_DEVICE"] ?? "cpu")
+                try device.check(precision ?? .bfloat16)
+                let cards = try device.cards()
+                guard cards.isEmpty else {
+                    guard command.workers == nil else {
+                        throw CommandFailure(
+                            .usage, "Each GPU has one worker: leave out --workers, or use --device cpu.")
+                    }
+                    return cards.map { "\(DeviceChoice.card($0.ordinal))" }
+                }
+                let workers = try command.workers ?? settings.number("QUIRE_WORKERS") ?? 1
+                guard (1...64).contains(workers) else {
+                    throw CommandFailure(.usage, "QUIRE_WORKERS must be from 1 to 64.")
+                }
+                return Array(repeating: "\(device)", count: workers)
+            } catch let refusal as DeviceRefusal {
+                throw CommandFailure(.usage, refusal.description)
+            }
         }
 
         /// What the settings say, so that a misspelt name ends the command and not its workers.

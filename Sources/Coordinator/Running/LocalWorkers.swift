@@ -34,6 +34,7 @@ package struct LocalWorkers {
 
     private struct Slot {
         let name: String
+        let device: String
         var process: WorkerProcess?
         var policy = RestartPolicy()
         var restartAt: ContinuousClock.Instant?
@@ -49,14 +50,16 @@ package struct LocalWorkers {
     private var slots: [Slot]
     private var settledAtLastDeath: Int
 
-    /// Starts `count` workers; `settled` is how many pages of the batch are settled already.
-    package init(count: Int, recipe: Recipe, log: WorkerLog, settled: Int) throws(CommandFailure) {
+    /// Starts a worker for each device, at least one; `settled` is how many pages of the batch are settled already.
+    package init(devices: [String], recipe: Recipe, log: WorkerLog, settled: Int) throws(CommandFailure) {
         self.recipe = recipe
         self.log = log
         settledAtLastDeath = settled
-        slots = (1...count).map { Slot(name: "\(ProcessIdentity.host)-\(getpid())-\($0)") }
+        slots = devices.enumerated().map { number, device in
+            Slot(name: "\(ProcessIdentity.host)-\(getpid())-\(number + 1)", device: device)
+        }
         do {
-            for index in slots.indices { slots[index].process = try start(slots[index].name) }
+            for index in slots.indices { slots[index].process = try start(slots[index]) }
         } catch {
             for slot in slots { slot.process?.kill() }
             throw error
@@ -92,7 +95,7 @@ package struct LocalWorkers {
                 notices += apply(decision, to: index, process, end)
             } else if let time = slots[index].restartAt, time <= .now {
                 slots[index].restartAt = nil
-                slots[index].process = try start(slots[index].name)
+                slots[index].process = try start(slots[index])
             }
         }
         return notices
@@ -135,10 +138,10 @@ package struct LocalWorkers {
         return !isAnyoneRunning
     }
 
-    private func start(_ name: String) throws(CommandFailure) -> WorkerProcess {
+    private func start(_ slot: Slot) throws(CommandFailure) -> WorkerProcess {
         var arguments = [
-            Array("--device".utf8), Array("cpu".utf8), Array("--model".utf8), recipe.model.bytes,
-            Array("--threads".utf8), Array("\(recipe.threads)".utf8), Array("--name".utf8), Array(name.utf8),
+            Array("--device".utf8), Array(slot.device.utf8), Array("--model".utf8), recipe.model.bytes,
+            Array("--threads".utf8), Array("\(recipe.threads)".utf8), Array("--name".utf8), Array(slot.name.utf8),
             Array("--parent-pid".utf8), Array("\(getpid())".utf8),
         ]
         if let precision = recipe.precision { arguments += [Array("--precision".utf8), Array(precision.utf8)] }
@@ -147,7 +150,7 @@ package struct LocalWorkers {
             arguments += [Array("--root".utf8), Array("\(root)=".utf8) + path.bytes]
         }
         return try WorkerProcess(
-            name: name, executable: recipe.executable, arguments: arguments, environment: environment(), log: log)
+            name: slot.name, executable: recipe.executable, arguments: arguments, environment: environment(), log: log)
     }
 
     /// This program's variables, with the database's.

@@ -86,11 +86,14 @@ package struct Settings: Sendable {
         var database: String?
         var threads: Int?
         var workers: Int?
+        var device: String?
         var precision: String?
         var memory: String?
         var roots: [String: String]?
 
-        static let keys = ["model", "data", "database", "threads", "workers", "precision", "memory", "roots"]
+        static let keys = [
+            "model", "data", "database", "threads", "workers", "device", "precision", "memory", "roots",
+        ]
     }
 
     private static func file(_ environment: [String: String]) -> FilePath? {
@@ -121,7 +124,8 @@ package struct Settings: Sendable {
         let values: [String: String?] = [
             "QUIRE_MODEL": file.model, "QUIRE_DATA": file.data, "DATABASE_URL": file.database,
             "QUIRE_THREADS": file.threads.map(String.init), "QUIRE_WORKERS": file.workers.map(String.init),
-            "QUIRE_PRECISION": file.precision, "QUIRE_MEMORY": file.memory, "QUIRE_ROOTS": roots,
+            "QUIRE_DEVICE": file.device, "QUIRE_PRECISION": file.precision, "QUIRE_MEMORY": file.memory,
+            "QUIRE_ROOTS": roots,
         ]
         return values.compactMapValues { $0 }
     }
