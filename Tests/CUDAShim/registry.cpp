@@ -26,7 +26,7 @@ template <class... Arguments, void (*kernel)(Arguments...)> struct Call<kernel> 
 
 #define ENTRY(name) {#name, Call<name>::run, Call<name>::sizes, Call<name>::count}
 #define ENTRIES(name) ENTRY(name##_16), ENTRY(name##_32), ENTRY(name##_64), ENTRY(name##_128)
-#define WIDTHS(name) ENTRY(name##_16), ENTRY(name##_64), ENTRY(name##_128)
+#define WIDTHS(name) ENTRY(name##_16), ENTRY(name##_32), ENTRY(name##_64)
 
 const shim::Kernel all[] = {
     ENTRY(rms_norm_f32), ENTRY(rms_norm_bf16), ENTRY(layer_norm_f32), ENTRY(layer_norm_bf16),
@@ -34,8 +34,9 @@ const shim::Kernel all[] = {
     ENTRY(rope_write), ENTRY(route_rows), ENTRY(sort_by_expert), ENTRY(gather_experts),
     ENTRY(ban_ngrams), ENTRY(choose_best), ENTRY(convolve_32), ENTRY(convolve_128), ENTRY(cut_patches),
     ENTRY(gather_rows), ENTRY(embed_tokens), ENTRY(join_columns), ENTRIES(product), ENTRIES(experts_up),
-    ENTRIES(experts_down), ENTRIES(choose), WIDTHS(decode_attention), WIDTHS(attend_block), WIDTHS(attend_grid),
-    WIDTHS(attend_prompt),
+    ENTRIES(experts_down), ENTRIES(choose), WIDTHS(decode_attention), ENTRY(decode_attention_128),
+    WIDTHS(attend_prompt), ENTRY(attend_prompt_128), WIDTHS(attend_block), ENTRY(attend_block_24),
+    WIDTHS(attend_grid), ENTRY(attend_grid_24),
 };
 
 }  // namespace

@@ -175,7 +175,7 @@ __device__ __forceinline__ void attendPrompt(
 //
 // attend_prompt: grid (tiles of the most queries, heads, sequences); rows starts[s] ..< starts[s + 1] of qkv belong to
 // sequence s, whose pages hold lengths[s] tokens, these rows' included.
-#define ATTENTION(width)                                                                                              \
+#define TOWER_ATTENTION(width)                                                                                        \
     KERNEL(128)                                                                                                       \
     attend_block_##width(const bfloat *qkv, bfloat *out, int tokens, int heads, float scale) {                        \
         DYNAMIC_SHARED(memory);                                                                                       \
@@ -187,7 +187,8 @@ __device__ __forceinline__ void attendPrompt(
         int n, int heads, int biasStride, float scale) {                                                              \
         DYNAMIC_SHARED(memory);                                                                                       \
         attendGrid<width>(qkv, padding, heights, widths, out, side, n, heads, biasStride, scale, memory);             \
-    }                                                                                                                 \
+    }
+#define PROMPT_ATTENTION(width)                                                                                       \
     KERNEL(128)                                                                                                       \
     attend_prompt_##width(                                                                                            \
         const bfloat *qkv, const bfloat *keys, const bfloat *values, const int *pages, int pagesPerSequence,          \
@@ -196,7 +197,14 @@ __device__ __forceinline__ void attendPrompt(
         attendPrompt<width>(                                                                                          \
             qkv, keys, values, pages, pagesPerSequence, starts, lengths, out, heads, keyHeads, scale, memory);        \
     }
-ATTENTION(16)
-ATTENTION(64)
-ATTENTION(128)
-#undef ATTENTION
+// The miniatures have heads of 16, 24 and 32.
+TOWER_ATTENTION(16)
+TOWER_ATTENTION(24)
+TOWER_ATTENTION(32)
+TOWER_ATTENTION(64)
+#undef TOWER_ATTENTION
+PROMPT_ATTENTION(16)
+PROMPT_ATTENTION(32)
+PROMPT_ATTENTION(64)
+PROMPT_ATTENTION(128)
+#undef PROMPT_ATTENTION

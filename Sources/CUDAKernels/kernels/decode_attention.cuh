@@ -106,6 +106,7 @@ __device__ __forceinline__ void attendPages(
             qkv, keys, values, pages, pagesPerSequence, lengths, out, heads, keyHeads, scale);                     \
     }
 DECODE_ATTENTION(decode_attention_16, 16)
+DECODE_ATTENTION(decode_attention_32, 32)
 DECODE_ATTENTION(decode_attention_64, 64)
 DECODE_ATTENTION(decode_attention_128, 128)
 #undef DECODE_ATTENTION

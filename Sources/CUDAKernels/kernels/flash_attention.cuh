@@ -10,16 +10,18 @@ constexpr int tileQueries = 64, tileKeys = 64;
 
 template <int width>
 struct Flash {
+    // A head's width, with zeros behind it up to what mma takes.
+    static constexpr int padded = (width + 15) / 16 * 16;
     // Elements between rows in shared memory, in pieces of 16 bytes; a narrow head's rows are as wide as 64 elements,
     // for the exchange of pieces to have room.
-    static constexpr int rowPieces = width < 64 ? 8 : width / 8;
+    static constexpr int rowPieces = padded < 64 ? 8 : padded / 8;
     static constexpr int tileBytes = 64 * rowPieces * 16;
     // Queries, and two stages of keys and values.
     static constexpr int sharedBytes = 5 * tileBytes;
-    static constexpr int steps = width / 16;
+    static constexpr int steps = padded / 16;
 
     uint32_t queries[steps][4];
-    float out[width / 8][4];
+    float out[padded / 8][4];
     // Of this thread's two rows: the largest score so far and the sum of powers.
     float most[2], sum[2];
 
@@ -30,9 +32,9 @@ struct Flash {
     // Copies 64 rows; `row(i)` is the address of row i, or null for zeros.
     template <class Row>
     static __device__ __forceinline__ void fetch(unsigned char *tile, const Row &row, const void *anywhere) {
-        constexpr int pieces = width / 8;
+        constexpr int pieces = padded / 8;
         for (int i = threadIdx.x; i < 64 * pieces; i += 128) {
-            const bfloat *from = row(i / pieces);
+            const bfloat *from = i % pieces < width / 8 ? row(i / pieces) : nullptr;
             copyAsync(
                 piece(tile, i / pieces, i % pieces), from ? (const void *)(from + i % pieces * 8) : anywhere,
                 from != nullptr);
@@ -45,7 +47,7 @@ struct Flash {
         for (int step = 0; step < steps; step++)
             loadMatrices<false>(queries[step], piece(tile, warp * 16 + lane % 16, step * 2 + lane / 16));
 #pragma unroll
-        for (int i = 0; i < width / 8; i++) out[i][0] = out[i][1] = out[i][2] = out[i][3] = 0;
+        for (int i = 0; i < padded / 8; i++) out[i][0] = out[i][1] = out[i][2] = out[i][3] = 0;
         most[0] = most[1] = negativeInfinity();
         sum[0] = sum[1] = 0;
     }
@@ -92,7 +94,7 @@ struct Flash {
             }
             sum[half] = sum[half] * shrink + total;
 #pragma unroll
-            for (int i = 0; i < width / 8; i++) out[i][2 * half] *= shrink, out[i][2 * half + 1] *= shrink;
+            for (int i = 0; i < padded / 8; i++) out[i][2 * half] *= shrink, out[i][2 * half + 1] *= shrink;
         }
 #pragma unroll
         for (int step = 0; step < 4; step++) {
@@ -103,7 +105,7 @@ struct Flash {
             shares[2] = packBFloats(scores[2 * step + 1][0], scores[2 * step + 1][1]);
             shares[3] = packBFloats(scores[2 * step + 1][2], scores[2 * step + 1][3]);
 #pragma unroll
-            for (int i = 0; i < width / 16; i++) {
+            for (int i = 0; i < padded / 16; i++) {
                 uint32_t part[4];
                 loadMatrices<true>(part, piece(values, step * 16 + lane % 16, i * 2 + lane / 16));
                 multiplyMatrices(out[2 * i], shares, part);

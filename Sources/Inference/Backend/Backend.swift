@@ -28,6 +28,9 @@ package protocol Backend {
     /// A place in the order of a backend's operations.
     associatedtype Moment
 
+    /// Refuses a model that the backend has no kernels for.
+    func check(_ configuration: ModelConfiguration) throws(InferenceError)
+
     // MARK: Order
 
     /// The backend for encoding pages beside the steps of others, with weights and memory in common.

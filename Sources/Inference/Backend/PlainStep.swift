@@ -9,6 +9,8 @@ package final class PlainStep<Cache> {
 
 /// What a backend that computes everything at once need not write itself.
 extension Backend where Step == PlainStep<Cache>, Moment == Void, Experts == [GatedMLP<Weight>] {
+    package func check(_ configuration: ModelConfiguration) {}
+
     package var besideSteps: Self { self }
 
     /// Few positions at a time bound the memory; from about 4096 rows on nothing is gained by more.

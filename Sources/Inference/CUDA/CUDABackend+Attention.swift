@@ -8,12 +8,24 @@ extension CUDABackend {
     /// Queries, and two stages of keys and values, a tile each; narrow heads lie in rows of 64 elements.
     static func attentionBytes(width: Int) -> Int { 5 * attentionTile * max(width, 64) * 2 }
 
-    static func checkHead(_ width: Int) { precondition([16, 64, 128].contains(width), "heads are 16, 64 or 128 wide") }
+    /// How wide heads may be (attention.cuh, decode_attention.cuh).
+    private static let towerHeads: Set = [16, 24, 32, 64]
+    private static let decoderHeads: Set = [16, 32, 64, 128]
+
+    package func check(_ configuration: ModelConfiguration) throws(InferenceError) {
+        for (part, width, known) in [
+            ("SAM", configuration.sam.headWidth, Self.towerHeads),
+            ("CLIP", configuration.clip.width / configuration.clip.heads, Self.towerHeads),
+            ("the decoder", configuration.decoder.headWidth, Self.decoderHeads),
+        ] where !known.contains(width) {
+            let widths = known.sorted().map { "\($0)" }.joined(separator: ", ")
+            throw .noDevice(reason: "the heads of \(part) are \(width) wide, and the GPU's kernels know \(widths)")
+        }
+    }
 
     package func attention(_ qkv: CUDATensor, batches: Int, heads: Int) -> CUDATensor {
         let channels = qkv.columns / 3
         let (width, tokens) = (channels / heads, qkv.rows / batches)
-        Self.checkHead(width)
         let qkv = narrowed(qkv)
         let out = matrix(qkv.rows, channels)
         launch(
@@ -27,7 +39,6 @@ extension CUDABackend {
     package func gridAttention(_ qkv: CUDATensor, _ grid: GridAttention<CUDATensor>) -> CUDATensor {
         let channels = qkv.columns / 3
         let width = channels / grid.heads
-        Self.checkHead(width)
         let n = grid.window ?? grid.side
         let windows = (grid.side + n - 1) / n
         // 8 more than a multiple of 32: neighbouring queries' biases lie in other banks.

@@ -1,8 +1,7 @@
 /// The decoder's steps.
 extension CUDABackend {
     package func makePool(layers: Int, keyValueHeads: Int, headWidth: Int, tokens: Int, context: Int) -> CUDAPool {
-        Self.checkHead(headWidth)
-        return CUDAPool(
+        CUDAPool(
             self.context, layers: layers, heads: keyValueHeads, width: headWidth, tokens: tokens, most: context)
     }
 

@@ -3,7 +3,7 @@ private import Glibc
 /// The backend for NVIDIA's GPUs: own kernels, queued one after another.
 ///
 /// Residuals and sums are f32, everything else is bfloat16. Every sum runs over its inputs in one order, so what a row gives
-/// does not depend on the rows beside it. Widths are multiples of 8; heads are 16, 64 or 128 wide.
+/// does not depend on the rows beside it. Widths are multiples of 8; there are kernels for some widths of heads.
 ///
 /// A block is free for what is asked for next as soon as nobody holds it. Addresses are therefore taken in the call that
 /// queues a kernel, or within `withExtendedLifetime`.

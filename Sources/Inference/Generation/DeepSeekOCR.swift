@@ -9,10 +9,11 @@ package struct DeepSeekOCR<B: Backend> {
 
     /// Takes the weights from a checkpoint that was compared with the configuration.
     ///
-    /// - Throws: `badTensors` for a tensor that the checkpoint lacks.
+    /// - Throws: `badTensors` for a tensor that the checkpoint lacks, `noDevice` for a model without kernels.
     package init(checkpoint: Checkpoint, configuration: ModelConfiguration, backend: B) throws(InferenceError) {
         self.configuration = configuration
         self.backend = backend
+        try backend.check(configuration)
         encoder = try DeepEncoder(WeightLoader(checkpoint, backend.besideSteps).below("model"), configuration)
         decoder = try MoEDecoder(WeightLoader(checkpoint, backend), configuration.decoder)
         backend.finishWeights()

@@ -5,12 +5,15 @@ import Inference
 extension KernelCase {
     static var attentions: [KernelCase] {
         var cases: [KernelCase] = []
-        for (width, tokens) in [(16, 5), (16, 130), (64, 65)] { cases.append(block(width: width, tokens: tokens)) }
+        for (width, tokens) in [(16, 5), (16, 130), (24, 70), (32, 67), (64, 65)] {
+            cases.append(block(width: width, tokens: tokens))
+        }
         cases += [
             grid(width: 16, side: 5, window: 3), grid(width: 16, side: 9, window: nil),
+            grid(width: 24, side: 9, window: 8), grid(width: 32, side: 5, window: nil),
             grid(width: 64, side: 12, window: nil), grid(width: 64, side: 15, window: 14),
         ]
-        for (width, heads, keyHeads) in [(16, 4, 4), (64, 2, 1), (128, 2, 2)] {
+        for (width, heads, keyHeads) in [(16, 4, 4), (32, 2, 2), (64, 2, 1), (128, 2, 2)] {
             cases.append(prompts(width: width, heads: heads, keyHeads: keyHeads))
             cases.append(decoding(width: width, heads: heads, keyHeads: keyHeads))
         }

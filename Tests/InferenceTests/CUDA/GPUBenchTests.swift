@@ -16,6 +16,12 @@ import Testing
         #expect(lines[0].isRight && lines[2].isRight, "\(lines.map(\.text))")
     }
 
+    @Test func `the trained miniature passes too`() throws {
+        let comparison = try ModelComparison(
+            directory: Fixtures.nano, backend: CUDABackend(Shim().device), tokens: 12)
+        for line in try comparison.lines(together: 2) { #expect(line.isRight, "\(line.text)") }
+    }
+
     @Test func `parts of a page are measured for a batch`() throws {
         var configuration = ModelConfiguration.tiny
         (configuration.sam.heads, configuration.clip.heads) = (4, 6)

@@ -9,6 +9,10 @@ enum Fixtures {
 
     static let golden = GoldenFolder(path.appending("golden"))
 
+    /// The small trained checkpoint that a clone brings.
+    static let nano = path.removingLastComponent().removingLastComponent().removingLastComponent()
+        .appending("models/quire-nano")
+
     static func tokenizer(_ checkpoint: String = "tiny-bf16") throws -> Tokenizer {
         try Tokenizer(contentsOf: golden.path.appending(checkpoint).appending("tokenizer.json"))
     }

@@ -86,9 +86,7 @@ import Testing
         ),
     ])
     func `ByteLevel's own expression cuts words as GPT-2 did`(text: String, ids: [Int32]) throws {
-        let project = FilePath(#filePath).removingLastComponent().removingLastComponent().removingLastComponent()
-            .removingLastComponent()
-        let tokenizer = try Tokenizer(contentsOf: project.appending("models/quire-nano/tokenizer.json"))
+        let tokenizer = try Tokenizer(contentsOf: Fixtures.nano.appending("tokenizer.json"))
         #expect(tokenizer.encode(text) == ids)
     }
 
