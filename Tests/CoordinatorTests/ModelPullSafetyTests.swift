@@ -25,7 +25,7 @@ import Testing
                 false
             }
         }
-        #expect(server.requests.count == 1)
+        #expect(server.requests.count == 2, "the commit and the listing")
         #expect(target.names.isEmpty)
     }
 
@@ -165,7 +165,7 @@ import Testing
         } throws: { error in
             if case .noSpace(_, let needed, let free)? = error as? ModelStoreError { needed > free } else { false }
         }
-        #expect(server.requests.count == 1)
+        #expect(server.requests.count == 2, "the commit and the listing")
     }
 
     @Test(arguments: ["DeepSeek-OCR", "a/b/c", "../b", "a/", "a b/c", "a/b?x"])

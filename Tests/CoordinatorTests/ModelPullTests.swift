@@ -33,14 +33,16 @@ import Testing
         #expect(server.requests.allSatisfy { $0.headers["accept-encoding"] == "identity" })
     }
 
-    @Test func `A second pull asks for the listing only`() async throws {
+    @Test func `A second pull asks for the commit and the listing only`() async throws {
         let server = try ModelServer { [fixture] in fixture.answer($0) }
         let target = try PullTarget()
         try await target.pull(from: server.url)
         let before = server.requests.count
         try await target.pull(from: server.url)
-        #expect(server.requests.count == before + 1)
-        #expect(server.requests.last?.path == "/api/models/test/model/tree/main")
+        #expect(
+            server.requests.dropFirst(before).map(\.path) == [
+                "/api/models/test/model/revision/main", "/api/models/test/model/tree/\(fixture.commit)",
+            ])
     }
 
     @Test func `A file that was damaged here is fetched again`() async throws {
@@ -86,7 +88,7 @@ import Testing
             try await target.pull(from: server.url)
         } throws: { error in
             if case .broken(let url, _)? = error as? ModelStoreError {
-                url.hasSuffix("/resolve/main/\(self.weights)")
+                url.hasSuffix("/resolve/\(self.fixture.commit)/\(self.weights)")
             } else {
                 false
             }
@@ -98,7 +100,7 @@ import Testing
         let before = server.requests.count
         try await target.pull(from: server.url)
         #expect(target.content(weights) == ModelRepositoryFixture.weights)
-        #expect(server.requests.dropFirst(before).map(\.path).count == 2)
+        #expect(server.requests.dropFirst(before).map(\.path).count == 3)
         #expect(server.requests.last?.range == 1_200_000...size - 1)
         #expect(target.names == ["README.md", "config.json", weights, "quire-model.json", "tokenizer.json"])
     }
@@ -179,7 +181,7 @@ import Testing
         let error = await #expect(throws: ModelStoreError.self) { try await target.pull(from: server.url) }
         #expect(error == .status(404, url: url, retrySeconds: nil))
         #expect(error?.description.contains(url) == true && error?.description.contains("404") == true)
-        #expect(server.requests.count == 1)
+        #expect(server.requests.map(\.path) == ["revision", "tree"].map { "/api/models/test/model/\($0)/main" })
     }
 
     @Test func `A server that does not listen is reported at once`() async throws {

@@ -23,6 +23,9 @@ struct ModelRepositoryFixture: Sendable {
         "README.md": "9fc12964d7f04e1456bcee2028e3549bf8e4a945",
     ]
 
+    /// What the branch `main` is.
+    var commit = String(repeating: "c0ffee42", count: 5)
+
     /// 3 MB that do not repeat.
     static let weights: [UInt8] = {
         var state: UInt64 = 42
@@ -48,6 +51,9 @@ struct ModelRepositoryFixture: Sendable {
 
     /// What a faultless server answers.
     func answer(_ request: ModelServer.Request, honouringRanges: Bool = true) -> ModelServer.Answer {
+        if request.path == "/api/models/test/model/revision/main" {
+            return ModelServer.Answer(body: Array(#"{"id":"test/model","sha":"\#(commit)","private":false}"#.utf8))
+        }
         if request.path.hasPrefix("/api/models/test/model/tree/") { return ModelServer.Answer(body: listing()) }
         guard let name = request.path.split(separator: "/").last.map(String.init), let content = files[name] else {
             return ModelServer.Answer(status: 404)
@@ -70,11 +76,13 @@ final class PullTarget: Sendable {
     /// Pulls from a server with short pauses between attempts.
     @discardableResult
     func pull(
-        from endpoint: String, token: String? = nil, window: Int64 = 128 << 20, lines: Lines = Lines()
+        from endpoint: String, revision: String = "main", isUpdating: Bool = false, token: String? = nil,
+        window: Int64 = 128 << 20, lines: Lines = Lines()
     ) async throws -> ModelManifest {
         let puller = ModelPuller(
-            repository: try ModelRepository(endpoint: endpoint, name: "test/model", revision: "main"),
-            directory: directory, token: token, output: lines.output, firstPause: 0.01, window: window)
+            repository: try ModelRepository(endpoint: endpoint, name: "test/model", revision: revision),
+            directory: directory, token: token, output: lines.output, isUpdating: isUpdating,
+            firstPause: 0.01, window: window)
         return try await puller.pull()
     }
 

@@ -10,7 +10,16 @@ package struct ModelPullCommand: AsyncParsableCommand {
         discussion: """
             Takes config.json, the tokenizer and the weights of a repository in Hugging Face's layout; 6.7 GB for the \
             published model. Whatever interrupts it, the same command goes on where it stopped. Files that are there and \
-            right are not fetched again. An access token in HF_TOKEN is sent to the endpoint only; HTTPS_PROXY is heeded.
+            right are not fetched again.
+
+            A branch or a tag is looked up once, and every file is then fetched by the commit that it stands for; the \
+            commit is written down beside the files (quire-model.json). A directory that holds a commit of the branch keeps \
+            it when the branch moves, until --update is given. To pin a model for all machines, give the commit:
+
+              quire model pull
+              quire model pull --revision COMMIT
+
+            An access token in HF_TOKEN is sent to the endpoint only; HTTPS_PROXY is heeded.
             """)
 
     @Argument(help: ArgumentHelp("The repository, as OWNER/NAME.", valueName: "repository"))
@@ -18,6 +27,9 @@ package struct ModelPullCommand: AsyncParsableCommand {
 
     @Option(help: "A branch, a tag or a commit.")
     package var revision = "main"
+
+    @Flag(help: "Change to the commit that the branch or tag is now.")
+    package var update = false
 
     @Option(help: "The server, or a mirror of it. [$HF_ENDPOINT; default: \(ModelRepository.defaultEndpoint)]")
     package var endpoint: String?
@@ -42,12 +54,16 @@ package struct ModelPullCommand: AsyncParsableCommand {
                     ?? ModelLocation.pulledDirectory(settings).removingLastComponent().appending(repository.shortName))
             let output = PullProgress.Output(isTerminal: isatty(STDERR_FILENO) != 0) { Console.errorPart($0) }
             let puller = ModelPuller(
-                repository: repository, directory: directory, token: settings["HF_TOKEN"], output: output)
+                repository: repository, directory: directory, token: settings["HF_TOKEN"], output: output,
+                isUpdating: update)
             let manifest = try await puller.pull()
             let bytes = manifest.files.reduce(0) { $0 + $1.size }
             Console.line(
                 "\(manifest.files.count) files, \(ByteCount.text(bytes)), all checked, are in \(directory.displayText)"
             )
+            if let commit = manifest.commit {
+                Console.line("Commit \(commit); the same files anywhere: quire model pull --revision \(commit)")
+            }
         } catch {
             throw CommandFailure(error.exitStatus, error.description)
         }

@@ -19,11 +19,19 @@ package struct ModelVerifyCommand: AsyncParsableCommand {
     @Flag(help: "Also look at every value for infinities and values that are no numbers.")
     package var values = false
 
+    @Option(help: "The commit that the files must be of, as `quire model pull` wrote it down.")
+    package var revision: String?
+
     package init() {}
+
+    package mutating func validate() throws {
+        guard let revision, !ModelRepository.isCommit(revision) else { return }
+        throw ValidationError("--revision is a commit: 40 hexadecimal digits.")
+    }
 
     package func run() async throws {
         let directory = try ModelLocation.find(flag: directory, settings: try Settings())
-        let verification = await ModelVerification.run(directory, values: values)
+        let verification = await ModelVerification.run(directory, values: values, commit: revision)
         Console.line(directory.displayText)
         for line in verification.notes { Console.line("  note   \(line)") }
         for line in verification.passed { Console.line("  ok     \(line)") }

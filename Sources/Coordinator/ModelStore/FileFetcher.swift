@@ -1,3 +1,4 @@
+internal import Inference
 internal import SystemPackage
 
 /// Fetches single files of a repository, as often as it takes.
@@ -12,22 +13,41 @@ struct FileFetcher: Sendable {
     }
 
     let client: HTTPClient
-    let repository: ModelRepository
+    var repository: ModelRepository
     let token: String?
     let progress: PullProgress
     var patience = Patience()
     /// The most bytes asked for in one request, and so the most held in memory.
     var window: Int64 = 128 << 20
 
+    /// The commit that the revision is now; nil where the server does not tell commits, as mirrors may not.
+    func commit() async throws(ModelStoreError) -> String? {
+        let url = repository.commitURL
+        let bytes: [UInt8]
+        do throws(ModelStoreError) {
+            bytes = try await text(url)
+        } catch .status(404, _, _) {
+            return nil
+        }
+        guard let sha = (try? JSONValue(parsing: bytes))?["sha"]?.text, ModelRepository.isCommit(sha) else {
+            throw .badAnswer(url: url, reason: "it does not say which commit \(repository.revision) is")
+        }
+        return sha
+    }
+
     /// The files that a model needs.
     func listing() async throws(ModelStoreError) -> [RemoteFile] {
         let url = repository.listingURL
+        return try RemoteFile.needed(inListing: try await text(url), url: url)
+    }
+
+    private func text(_ url: String) async throws(ModelStoreError) -> [UInt8] {
         var attempt = 1
         while true {
             do throws(ModelStoreError) {
                 let sink = TextSink(url: url)
                 try await exchange(url, range: nil, into: sink)
-                return try RemoteFile.needed(inListing: sink.bytes, url: url)
+                return sink.bytes
             } catch {
                 try await pause(after: error, attempt: attempt)
                 attempt += 1

@@ -18,7 +18,7 @@ package struct ModelDescription: Sendable {
         let tensors = configuration.expectedTensors.compactMap { try? checkpoint.tensor($0.name) }
         var lines = ["Model        \(directory.displayText)", "Digest       \(digest)"]
         if let manifest = try ModelManifest.read(directory) {
-            lines.append("From         \(manifest.repository) (\(manifest.revision)), \(manifest.endpoint)")
+            lines.append("From         \(manifest.repository) (\(manifest.revisionText)), \(manifest.endpoint)")
         }
         lines += ["", "Parameters"]
         lines += Self.parameters(ParameterCount(configuration))

@@ -21,14 +21,26 @@ package struct ModelManifest: Codable, Sendable, Equatable {
 
     package var endpoint: String
     package var repository: String
+    /// What was asked for: a branch, a tag or a commit.
     package var revision: String
+    /// The commit that the files are of; nil where the server did not say, or an older Quire pulled them.
+    package var commit: String?
     package var files: [File]
 
-    package init(endpoint: String, repository: String, revision: String, files: [File]) {
+    package init(
+        endpoint: String, repository: String, revision: String, commit: String? = nil, files: [File]
+    ) {
         self.endpoint = endpoint
         self.repository = repository
         self.revision = revision
+        self.commit = commit
         self.files = files
+    }
+
+    /// The revision and its commit, for people.
+    package var revisionText: String {
+        guard let commit, commit != revision else { return revision }
+        return "\(revision), commit \(commit)"
     }
 
     /// Reads a directory's manifest; nil where there is none.

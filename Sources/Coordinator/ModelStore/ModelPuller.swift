@@ -6,18 +6,21 @@ package import SystemPackage
 
 /// Fetches a model's files into a directory and checks every byte.
 package struct ModelPuller: Sendable {
-    private let fetcher: FileFetcher
+    private var fetcher: FileFetcher
+    /// What was asked for; the fetcher's is at one commit once that is known.
     private let repository: ModelRepository
     private let directory: FilePath
+    private let isUpdating: Bool
     private let progress: PullProgress
 
     /// The token is sent only to the repository's endpoint.
     ///
+    /// A directory that holds a commit of the same branch or tag keeps it, unless `isUpdating`.
     /// `firstPause` is the time in seconds before a second attempt, doubled each time; `window` the most bytes that are
     /// asked for in one request.
     package init(
         repository: ModelRepository, directory: FilePath, token: String?, output: PullProgress.Output,
-        firstPause: Double = 1, window: Int64 = 128 << 20
+        isUpdating: Bool = false, firstPause: Double = 1, window: Int64 = 128 << 20
     ) {
         progress = PullProgress(output)
         var patience = FileFetcher.Patience()
@@ -27,6 +30,7 @@ package struct ModelPuller: Sendable {
             progress: progress, patience: patience, window: window)
         self.repository = repository
         self.directory = directory
+        self.isUpdating = isUpdating
     }
 
     /// Fetches what is missing; files that are there and right are left alone.
@@ -34,12 +38,21 @@ package struct ModelPuller: Sendable {
     /// - Returns: The manifest, which lies beside the files too.
     @discardableResult
     package func pull() async throws(ModelStoreError) -> ModelManifest {
+        var puller = self
+        return try await puller.pullOneCommit()
+    }
+
+    /// Settles the commit first: a branch that moves between two files would mix two models.
+    private mutating func pullOneCommit() async throws(ModelStoreError) -> ModelManifest {
         progress.note(
             "\(repository.name) (\(repository.revision)) from \(repository.endpoint) to \(directory.displayText)")
+        let commit = try await wantedCommit()
+        if let commit { fetcher.repository = repository.at(commit: commit) }
         let files = try await fetcher.listing()
         try makeDirectory()
         var manifest = ModelManifest(
-            endpoint: repository.endpoint, repository: repository.name, revision: repository.revision, files: [])
+            endpoint: repository.endpoint, repository: repository.name, revision: repository.revision, commit: commit,
+            files: [])
         var missing: [RemoteFile] = []
         for file in files {
             if let digest = try await present(file) {
@@ -57,6 +70,45 @@ package struct ModelPuller: Sendable {
         }
         try manifest.write(to: directory)
         return manifest
+    }
+
+    /// The commit to fetch; nil where the server does not tell commits.
+    private func wantedCommit() async throws(ModelStoreError) -> String? {
+        // A manifest that cannot be read names no commit; a whole pull replaces it.
+        let held = (try? ModelManifest.read(directory)).flatMap(\.self).flatMap { manifest in
+            manifest.repository == repository.name ? manifest : nil
+        }
+        guard !repository.isPinned else {
+            if let before = held?.commit, before != repository.revision {
+                progress.note("The directory held commit \(before); it will hold commit \(repository.revision).")
+            }
+            return repository.revision
+        }
+        let current = try await fetcher.commit()
+        guard let current else {
+            if let before = held?.commit {
+                throw .badAnswer(
+                    url: repository.commitURL,
+                    reason:
+                        "it does not say which commit \(repository.revision) is, and \(directory.displayText) holds "
+                        + "commit \(before). To fetch that one, give --revision \(before)")
+            }
+            progress.note(
+                "The server does not say which commit \(repository.revision) is: a later pull may bring another model.")
+            return nil
+        }
+        guard let held, held.revision == repository.revision, let before = held.commit, before != current else {
+            progress.note("\(repository.revision) is commit \(current)")
+            return current
+        }
+        guard isUpdating else {
+            progress.note(
+                "\(repository.revision) is commit \(current) now. The directory holds commit \(before) and keeps it: "
+                    + "pages read by another commit are read by another model. To change to it, add --update.")
+            return before
+        }
+        progress.note("\(repository.revision) was commit \(before) here, and is commit \(current) now.")
+        return current
     }
 
     /// The digest of a file that needs no fetching; nil for any other.
@@ -80,7 +132,7 @@ package struct ModelPuller: Sendable {
         guard found == file.digest.hex else {
             part.discard()
             throw .wrongDigest(
-                file: file.name, url: repository.fileURL(file.name), expected: file.digest.hex, found: found)
+                file: file.name, url: fetcher.repository.fileURL(file.name), expected: file.digest.hex, found: found)
         }
         try part.finish(as: directory.appending(file.name))
         progress.note("\(file.name): \(ByteCount.text(file.size)), checked")
@@ -112,7 +164,8 @@ package struct ModelPuller: Sendable {
         }
         let named = Set((index["weight_map"]?.members ?? []).compactMap(\.value.text))
         if let lost = named.sorted().first(where: { name in !files.contains { $0.name == name } }) {
-            throw .notAModel(url: repository.listingURL, reason: "\(file.name) names \(lost), which is not listed")
+            throw .notAModel(
+                url: fetcher.repository.listingURL, reason: "\(file.name) names \(lost), which is not listed")
         }
     }
 

@@ -40,8 +40,28 @@ package struct ModelRepository: Sendable, Hashable {
         self.revision = revision
     }
 
+    /// Whether the revision names one commit for ever: 40 hexadecimal digits. Branches and tags may move.
+    package var isPinned: Bool { Self.isCommit(revision) }
+
+    /// Whether a text is a commit's full name, in lower case as servers write it.
+    package static func isCommit(_ text: String) -> Bool {
+        text.utf8.count == 40 && text.utf8.allSatisfy { "0123456789abcdef".utf8.contains($0) }
+    }
+
+    /// The same repository at one commit.
+    func at(commit: String) -> ModelRepository {
+        ModelRepository(endpoint: endpoint, name: name, pinnedTo: commit)
+    }
+
+    private init(endpoint: String, name: String, pinnedTo commit: String) {
+        (self.endpoint, self.name, revision) = (endpoint, name, commit)
+    }
+
     /// The part of the name behind the owner.
     package var shortName: String { name.split(separator: "/").last.map(String.init) ?? name }
+
+    /// Where the server says which commit the revision is.
+    var commitURL: String { "\(endpoint)/api/models/\(name)/revision/\(Self.escaped(revision))" }
 
     /// Where the listing of the topmost folder is.
     var listingURL: String { "\(endpoint)/api/models/\(name)/tree/\(Self.escaped(revision))?recursive=false" }

@@ -16,12 +16,15 @@ package struct ModelVerification: Sendable {
 
     /// Checks a directory, and every value of every tensor where `values` is true.
     ///
-    /// Reads the files away from the cooperative threads.
-    package static func run(_ directory: FilePath, values: Bool) async -> ModelVerification {
+    /// Where a `commit` is given, the files must have been pulled of it. Reads the files away from the cooperative
+    /// threads.
+    package static func run(
+        _ directory: FilePath, values: Bool, commit: String? = nil
+    ) async -> ModelVerification {
         await withCheckedContinuation { continuation in
             DispatchQueue(label: "quire.model-verification").async {
                 var verification = ModelVerification(directory: directory)
-                verification.checkManifest()
+                verification.checkManifest(commit: commit)
                 verification.checkModel(values: values)
                 continuation.resume(returning: verification)
             }
@@ -30,13 +33,19 @@ package struct ModelVerification: Sendable {
 
     private init(directory: FilePath) { self.directory = directory }
 
-    private mutating func checkManifest() {
+    private mutating func checkManifest(commit: String?) {
         let manifest: ModelManifest?
         do {
             manifest = try ModelManifest.read(directory)
         } catch {
             problems.append(error.description)
             return
+        }
+        if let commit, manifest?.commit != commit {
+            let found =
+                manifest.map { $0.commit.map { "commit \($0)" } ?? "no commit that is known" }
+                ?? "nothing that is known"
+            problems.append("The files are of \(found), expected commit \(commit).")
         }
         guard let manifest else {
             notes.append("no \(ModelManifest.fileName): the files' digests are not known here and were not compared")
@@ -59,7 +68,7 @@ package struct ModelVerification: Sendable {
             }
         }
         if right == manifest.files.count {
-            passed.append("\(right) files have the SHA-256 of \(manifest.repository) (\(manifest.revision))")
+            passed.append("\(right) files have the SHA-256 of \(manifest.repository) (\(manifest.revisionText))")
         }
     }
 
