@@ -15,8 +15,9 @@ package struct SubmitCommand: AsyncParsableCommand {
               quire submit scans/1931
               quire submit /mnt/nas/archive/letters --root archive=/mnt/nas/archive --name letters --priority 5
 
-            Submitting again adds only what is new or changed, also after an interruption. Hidden files, passwords beside \
-            encrypted documents (letter.pdf.password) and truth (letter.pdf.truth.md) are no documents.
+            Submitting again adds only what is new or changed, also after an interruption. Passwords beside \
+            encrypted documents (letter.pdf.password) and truth (letter.pdf.truth.md) are no documents; hidden files and \
+            folders are named and not looked into.
 
             Nothing is recognised yet: workers do that (`quire-worker`), or `quire run` on the same folder. Exits with 1 \
             where files could not be read.

@@ -40,7 +40,9 @@ package struct ModelRepository: Sendable, Hashable {
         self.revision = revision
     }
 
-    /// Whether the revision names one commit for ever: 40 hexadecimal digits. Branches and tags may move.
+    /// Whether the revision names one commit for ever: 40 hexadecimal digits.
+    ///
+    /// Branches and tags may move.
     package var isPinned: Bool { Self.isCommit(revision) }
 
     /// Whether a text is a commit's full name, in lower case as servers write it.

@@ -8,6 +8,11 @@ struct FolderNames: Sendable {
     private var places: [Range<UInt32>] = []
     private var next = 0
 
+    /// A name's bytes, without the NUL at the end.
+    static func bytes(of name: FilePath.Component) -> [UInt8] {
+        name.withPlatformString { [UInt8](UnsafeRawBufferPointer(start: $0, count: strlen($0))) }
+    }
+
     /// Takes names over in any order.
     init(_ names: [FilePath.Component]) {
         places.reserveCapacity(names.count)
@@ -21,6 +26,20 @@ struct FolderNames: Sendable {
                 bytes[Int(left.lowerBound)..<Int(left.upperBound)]
                     .lexicographicallyPrecedes(bytes[Int(right.lowerBound)..<Int(right.upperBound)])
             }
+        }
+    }
+
+    /// Whether a name is among them, those that were popped included.
+    func contains(_ name: [UInt8]) -> Bool {
+        bytes.withUnsafeBufferPointer { bytes in
+            var (low, high) = (0, places.count)
+            while low < high {
+                let middle = (low + high) / 2
+                let other = bytes[Int(places[middle].lowerBound)..<Int(places[middle].upperBound)]
+                if other.elementsEqual(name) { return true }
+                if other.lexicographicallyPrecedes(name) { low = middle + 1 } else { high = middle }
+            }
+            return false
         }
     }
 

@@ -14,10 +14,13 @@ package struct FolderWalk: Sendable {
         case unreadable(FilePath, reason: String)
     }
 
-    /// Names that are Quire's own or nobody's documents.
-    package static func isSidecar(_ name: FilePath.Component) -> Bool {
-        let text = name.string
-        return text.hasPrefix(".") || text.hasSuffix(".password") || text.hasSuffix(".truth.md")
+    /// Endings of what stands beside a document and belongs to it.
+    private static let sidecarEndings = [".password", ".truth.md"].map { Array($0.utf8) }
+
+    /// The name of the document that a password or a truth belongs to; nil for any other name.
+    private static func document(besideWhich name: [UInt8]) -> [UInt8]? {
+        sidecarEndings.first { name.count > $0.count && name.suffix($0.count).elementsEqual($0) }
+            .map { Array(name.dropLast($0.count)) }
     }
 
     private struct Level {
@@ -32,14 +35,15 @@ package struct FolderWalk: Sendable {
 
     /// Begins at a folder, or at a file, which is then the only entry.
     ///
-    /// Hidden files, passwords (`*.password`) and truth (`*.truth.md`) are left out. Links to folders are not followed: a
-    /// loop would never end. Nothing is looked at before the first `next()`; kept are the names of the folders that are
+    /// Passwords (`*.password`) and truth (`*.truth.md`) are left out where their document is beside them. Hidden files and
+    /// folders are named and not looked into. Links to folders are not followed: a loop would never end. Nothing is looked at before the first `next()`; kept are the names of the folders that are
     /// being walked through, no more.
     package init(_ top: FilePath) { self.top = top }
 
     /// The next entry; nil at the end.
     package mutating func next() -> Entry? {
-        while let path = nextPath() {
+        while let (path, reason) = nextPath() {
+            if let reason { return .passedOver(path, reason: reason) }
             guard let info = Status(path) else {
                 return .unreadable(path, reason: "It cannot be opened: \(Errno(rawValue: errno)).")
             }
@@ -49,7 +53,7 @@ package struct FolderWalk: Sendable {
             case .folder:
                 do throws(Errno) {
                     let names = try FolderListing.names(in: path)
-                    levels.append(Level(folder: path, names: FolderNames(names.filter { !Self.isSidecar($0) })))
+                    levels.append(Level(folder: path, names: FolderNames(names)))
                 } catch {
                     return .unreadable(path, reason: "The folder cannot be opened: \(error).")
                 }
@@ -62,16 +66,38 @@ package struct FolderWalk: Sendable {
         return nil
     }
 
-    private mutating func nextPath() -> FilePath? {
+    /// The next path that is not silently left out, and why it is passed over by its name alone.
+    private mutating func nextPath() -> (path: FilePath, reason: String?)? {
         guard hasBegun else {
             hasBegun = true
-            return top
+            return (top, nil)
         }
         while let last = levels.indices.last {
-            if let name = levels[last].names.popFirst() { return levels[last].folder.appending(name) }
-            levels.removeLast()
+            guard let name = levels[last].names.popFirst() else {
+                levels.removeLast()
+                continue
+            }
+            let path = levels[last].folder.appending(name)
+            let bytes = FolderNames.bytes(of: name)
+            if bytes.first == UInt8(ascii: ".") {
+                return (
+                    path,
+                    Self.isFolder(path)
+                        ? "It is a hidden folder (its name begins with a dot); nothing in it was looked at."
+                        : "It is a hidden file (its name begins with a dot)."
+                )
+            }
+            guard let document = Self.document(besideWhich: bytes) else { return (path, nil) }
+            guard !levels[last].names.contains(document) else { continue }
+            let missing = FilePath(bytes: document).displayText
+            return (path, "It belongs to \(missing), which is not beside it.")
         }
         return nil
+    }
+
+    private static func isFolder(_ path: FilePath) -> Bool {
+        var info = stat()
+        return path.withPlatformString { lstat($0, &info) } == 0 && info.st_mode & S_IFMT == S_IFDIR
     }
 
     private struct Status {
