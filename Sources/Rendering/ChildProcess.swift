@@ -67,7 +67,7 @@ final class ChildProcess: Sendable {
         }
         guard started.failure == 0 else {
             throw RenderError(
-                .broken,
+                .machine,
                 "quire-render cannot be started (\(executable)): \(String(cString: strerror(started.failure))). "
                     + "Build it (swift build) or install it beside this program.")
         }

@@ -83,7 +83,7 @@ extension RenderError {
     init(lastErrorDuring action: String) {
         let code = errno
         self.init(
-            .broken,
+            .machine,
             "The system refused to \(action): \(String(cString: strerror(code))). "
                 + "Look at the limits on open files, processes and memory.")
     }

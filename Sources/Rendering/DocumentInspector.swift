@@ -18,8 +18,17 @@ package final class DocumentInspector: Sendable {
 
     /// Counts the pages of a document; reads the password from `<file name>.password` beside it where that exists.
     package func inspect(_ file: FilePath) async throws(RenderError) -> DocumentSummary {
-        try await PageRenderer.blocking { [self] () throws(RenderError) in
-            let document = try DocumentFile(file)
+        try await PageRenderer.blocking { [self] () throws(RenderError) in try summary(try SourceFile(file)) }
+    }
+
+    /// Counts the pages of an opened document.
+    package func inspect(_ source: SourceFile) async throws(RenderError) -> DocumentSummary {
+        try await PageRenderer.blocking { [self] () throws(RenderError) in try summary(source) }
+    }
+
+    private func summary(_ source: SourceFile) throws(RenderError) -> DocumentSummary {
+        let document = try DocumentFile(source)
+        do throws(RenderError) {
             let format = try document.format()
             let opened = try opened(document)
             guard opened.number >= 1, DocumentFormatName.allCases.firstIndex(of: format) == Int(opened.width) else {
@@ -28,7 +37,12 @@ package final class DocumentInspector: Sendable {
                     "quire-render took the document for another format: install the one "
                         + "that belongs to this program.")
             }
+            try source.checkUnchanged()
             return DocumentSummary(format: format, pageCount: Int(opened.number))
+        } catch {
+            // A file that is being written looks damaged, and is not.
+            try source.checkUnchanged()
+            throw error
         }
     }
 

@@ -51,9 +51,9 @@ final class InspectionChild: @unchecked Sendable {
         let failure: Int32
         if document.hasPassword {
             let password = try document.passwordPipe()
-            failure = Self.send([document.descriptor.raw, password.raw], through: socket.raw)
+            failure = Self.send([document.source.descriptor.raw, password.raw], through: socket.raw)
         } else {
-            failure = Self.send([document.descriptor.raw], through: socket.raw)
+            failure = Self.send([document.source.descriptor.raw], through: socket.raw)
         }
         // Where nobody is left to take it, the child's end says why.
         guard [0, EPIPE, ECONNRESET].contains(failure) else {

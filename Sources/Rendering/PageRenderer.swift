@@ -23,7 +23,7 @@ package struct PageRenderer: Sendable {
         let executable = FilePath(platformString: path).removingLastComponent().appending("quire-render")
         guard executable.withPlatformString({ access($0, X_OK) }) == 0 else {
             throw RenderError(
-                .broken,
+                .machine,
                 "quire-render is missing: \(executable) is not there or cannot be executed. "
                     + "Build it (swift build) or install it beside this program.")
         }
@@ -35,13 +35,31 @@ package struct PageRenderer: Sendable {
         try await DocumentInspector(self).inspect(file)
     }
 
+    /// Counts the pages of an opened document, in a child of its own.
+    package func inspect(_ source: SourceFile) async throws(RenderError) -> DocumentSummary {
+        try await DocumentInspector(self).inspect(source)
+    }
+
     /// Renders a range of pages, counted from 1, in order.
     ///
-    /// Nothing starts before the first `next()`. `pdfDPI` is that of the limits where it is nil.
+    /// Nothing starts before the first `next()`, the file is opened then. `pdfDPI` is that of the limits where it is nil.
     package func session(_ file: FilePath, pages: ClosedRange<Int>, pdfDPI: Int? = nil) -> RenderSession {
+        session(pages, pdfDPI) { () throws(RenderError) in try SourceFile(file) }
+    }
+
+    /// Renders a range of pages of an opened document, counted from 1, in order.
+    ///
+    /// Nothing starts before the first `next()`. `pdfDPI` is that of the limits where it is nil.
+    package func session(_ source: SourceFile, pages: ClosedRange<Int>, pdfDPI: Int? = nil) -> RenderSession {
+        session(pages, pdfDPI) { source }
+    }
+
+    private func session(
+        _ pages: ClosedRange<Int>, _ pdfDPI: Int?, _ open: @escaping @Sendable () throws(RenderError) -> SourceFile
+    ) -> RenderSession {
         var limits = limits
         if let pdfDPI { limits.pdfDPI = pdfDPI }
-        return RenderSession(SessionWork(executable: executable, file: file, pages: pages, limits: limits))
+        return RenderSession(SessionWork(executable: executable, pages: pages, limits: limits, open: open))
     }
 
     /// Cuts boxes out of a page image as JPEG files, one for each box in order.
@@ -93,8 +111,8 @@ package struct PageRenderer: Sendable {
         RenderRequest(command, limits: limits, parent: getpid())
     }
 
-    /// Runs what waits for children on a thread that may block.
-    static func blocking<T: Sendable>(
+    /// Runs what waits for children or for disks on a thread that may block.
+    package static func blocking<T: Sendable>(
         _ body: @escaping @Sendable () throws(RenderError) -> T
     ) async throws(RenderError) -> T {
         let result: Result<T, RenderError> = await withCheckedContinuation { continuation in

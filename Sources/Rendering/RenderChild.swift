@@ -43,7 +43,7 @@ final class RenderChild {
         var request = request
         request.hasPassword = document.hasPassword
         let child = try RenderChild(
-            executable, request, input: document.descriptor, password: try document.passwordPipe())
+            executable, request, input: document.source.descriptor, password: try document.passwordPipe())
         let message = try child.next { _ in nil }
         guard message.header.status == .opened else { throw child.error(of: message) }
         return (child, message.header)

@@ -5,15 +5,33 @@ package struct RenderError: Error, Sendable, Equatable, CustomStringConvertible 
         case damaged
         /// A password is needed, or the one given is wrong.
         case locked
-        /// The file cannot be opened.
+        /// The file cannot be opened or read here.
         case unopenable
+        /// The file was written to while it was read.
+        case changed
         /// A limit of memory, time or size was passed.
         case tooLarge
         case timedOut
         /// The rendering process died.
         case crashed
-        /// `quire-render` is missing or does not answer as agreed.
+        /// `quire-render` does not answer as agreed.
         case broken
+        /// This machine refused what does not depend on any document: to start a process, to open one more file.
+        case machine
+    }
+
+    /// Whose failure it is.
+    package enum Fault: Sendable {
+        /// The bytes': every machine that reads them meets it.
+        case content
+        /// This file's: another file of the same content need not have it.
+        case file
+        /// This file's, or that of the mount through which it is seen.
+        case fileOrMount
+        /// The renderer's on this machine, or else the content's.
+        case rendererOrContent
+        /// This machine's: no document can cause it.
+        case machine
     }
 
     package let kind: Kind
@@ -25,11 +43,22 @@ package struct RenderError: Error, Sendable, Equatable, CustomStringConvertible 
         self.message = message
     }
 
+    package var fault: Fault {
+        switch kind {
+        case .damaged, .tooLarge, .timedOut, .crashed: .content
+        // The password lies beside the file.
+        case .locked, .changed: .file
+        case .unopenable: .fileOrMount
+        case .broken: .rendererOrContent
+        case .machine: .machine
+        }
+    }
+
     /// Whether trying again cannot help.
     package var isPermanent: Bool {
         switch kind {
         case .damaged, .locked, .tooLarge: true
-        case .unopenable, .timedOut, .crashed, .broken: false
+        case .unopenable, .changed, .timedOut, .crashed, .broken, .machine: false
         }
     }
 

@@ -96,7 +96,7 @@ extension FrameHeader.Status {
             case .locked: .locked
             case .unopenable: .unopenable
             case .tooLarge: .tooLarge
-            case .timedOut, .crashed, .broken: .broken
+            case .changed, .timedOut, .crashed, .broken, .machine: .broken
             }
     }
 }

@@ -26,6 +26,9 @@ package actor RenderSession {
         self.work = work
     }
 
+    /// How many pages the child says that the document has; nil until it has opened it.
+    package nonisolated var pageCount: Int? { work.pageCount }
+
     /// The next page; nil after the last one, after `cancel` and when the task is cancelled.
     package func next() async -> RenderedPage? {
         let work = work

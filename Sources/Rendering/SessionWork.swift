@@ -10,25 +10,34 @@ final class SessionWork: @unchecked Sendable {
     let queue = DispatchQueue(label: "quire.rendering.session")
 
     private let executable: FilePath
-    private let file: FilePath
+    private let open: @Sendable () throws(RenderError) -> SourceFile
     private let limits: RenderLimits
     private var remaining: ClosedRange<Int>?
     private var child: RenderChild?
+    private var source: SourceFile?
     /// Why no page of the document can be had.
     private var failure: RenderError?
 
     private struct Control {
         var isCancelled = false
         var process: ChildProcess?
+        var pageCount: Int?
     }
     private let control = Mutex(Control())
 
-    init(executable: FilePath, file: FilePath, pages: ClosedRange<Int>, limits: RenderLimits) {
+    /// `open` gives the document, once.
+    init(
+        executable: FilePath, pages: ClosedRange<Int>, limits: RenderLimits,
+        open: @escaping @Sendable () throws(RenderError) -> SourceFile
+    ) {
         self.executable = executable
-        self.file = file
+        self.open = open
         self.limits = limits
         remaining = pages
     }
+
+    /// How many pages the child says that the document has; nil until it has opened it.
+    var pageCount: Int? { control.withLock { $0.pageCount } }
 
     /// From any thread: kills the child and ends the session.
     func cancel() {
@@ -48,12 +57,15 @@ final class SessionWork: @unchecked Sendable {
         }
         let page = range.lowerBound
         let start = DispatchTime.now().uptimeNanoseconds
-        let rendered: RenderedPage
+        var rendered: RenderedPage
         do throws(RenderError) {
             rendered = try render(page, to: range.upperBound)
         } catch {
             let waited = Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9
             rendered = RenderedPage(page: page, result: .failure(error), seconds: waited)
+        }
+        if let change = change() {
+            rendered = RenderedPage(page: page, result: .failure(change), seconds: rendered.seconds)
         }
         remaining = page < range.upperBound ? page + 1...range.upperBound : nil
         if remaining == nil || isCancelled { drop() }
@@ -65,6 +77,18 @@ final class SessionWork: @unchecked Sendable {
     private func drop() {
         control.withLock { $0.process = nil }
         child = nil
+    }
+
+    /// Why neither a drawn page nor a failure may be believed: the file is no longer what was opened.
+    private func change() -> RenderError? {
+        do throws(RenderError) {
+            try source?.checkUnchanged()
+            return nil
+        } catch {
+            drop()
+            failure = error
+            return error
+        }
     }
 
     /// An error thrown here costs this page only, unless `failure` says otherwise.
@@ -103,13 +127,16 @@ final class SessionWork: @unchecked Sendable {
     private func opened(from first: Int, to last: Int) throws(RenderError) -> RenderChild {
         if let child { return child }
         do throws(RenderError) {
-            let document = try DocumentFile(file)
+            let source = if let source { source } else { try open() }
+            self.source = source
+            let document = try DocumentFile(source)
             _ = try document.format()
-            let (child, _) = try RenderChild.opening(
+            let (child, opened) = try RenderChild.opening(
                 document, with: executable,
                 RenderRequest(.pages, first: first, last: last, limits: limits, parent: getpid()))
             let isCancelled = control.withLock { control in
                 control.process = child.process
+                control.pageCount = Int(opened.number)
                 return control.isCancelled
             }
             if isCancelled { child.process.kill() }

@@ -169,7 +169,7 @@ import Testing
     @Test func `that are missing or answer nonsense are told apart from bad documents`() async throws {
         let missing = PageRenderer(executable: "/nowhere/quire-render")
         let error = try await missing.failure(Fixture.path("rgb8.png"))
-        #expect(error.kind == .broken && error.message.contains("/nowhere/quire-render") && !error.isPermanent)
+        #expect(error.kind == .machine && error.message.contains("/nowhere/quire-render") && !error.isPermanent)
         let other = PageRenderer(executable: "/bin/echo")
         #expect(try await other.failure(Fixture.path("rgb8.png")).kind == .broken)
         await #expect(throws: RenderError.self) { try await missing.selfTest() }

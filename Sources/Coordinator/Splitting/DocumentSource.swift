@@ -1,5 +1,4 @@
 internal import Digest
-private import Dispatch
 package import Rendering
 package import Shared
 package import SystemPackage
@@ -13,55 +12,62 @@ package struct DocumentSource: Sendable {
     /// Endings of files that are meant to be documents: such a file that is none is reported, not passed over.
     private static let endings: Set<String> = ["pdf", "tif", "tiff", "png", "jpg", "jpeg", "jpe"]
 
+    /// What was found in a file, and which file that was; nil where it cannot be opened, or does not hold still.
+    package struct Look: Sendable {
+        package var finding: ScannedFile.Finding
+        package var identity: FileIdentity?
+
+        package var stamp: FileStamp? {
+            identity.map { FileStamp(size: $0.size, modifiedNanoseconds: $0.modifiedNanoseconds) }
+        }
+    }
+
     /// What submitting stores about the file; never throws: whatever is wrong is the finding.
-    package func finding(_ path: FilePath) async -> ScannedFile.Finding {
-        let isMeant = Self.endings.contains(path.extension?.lowercased() ?? "")
-        let first: [UInt8]
-        let sha256: SHA256Digest
-        do {
-            (first, sha256) = try await Self.read(path)
-        } catch {
-            return .unreadable(reason: "The file cannot be read: \(error). Check its permissions and its disk.")
+    ///
+    /// Digest and pages come from one open file, which is looked into again where it changes meanwhile.
+    package func look(_ path: FilePath) async -> Look {
+        for pause in [0.5, 2, nil] as [Double?] {
+            let source: SourceFile
+            do throws(RenderError) {
+                source = try await PageRenderer.blocking { () throws(RenderError) in try SourceFile(path) }
+            } catch {
+                return Look(finding: .unreadable(reason: error.message))
+            }
+            let finding = await finding(source)
+            do throws(RenderError) {
+                try await PageRenderer.blocking { () throws(RenderError) in try source.checkUnchanged() }
+                return Look(finding: finding, identity: source.identity)
+            } catch {
+                guard error.kind == .changed else { return Look(finding: .unreadable(reason: error.message)) }
+            }
+            guard let pause else { break }
+            // Unless it is cancelled, whoever writes the file may have ended by then.
+            try? await Task.sleep(for: .seconds(pause))
         }
-        let kind = DocumentKind.sniff(first)
-        guard case .readable = kind else {
-            let reason = kind.reason ?? "This is no document that Quire reads."
-            return isMeant ? .unreadable(reason: reason) : .ignored(reason: reason)
-        }
+        return Look(
+            finding: .unreadable(reason: "The file is being written: submit its folder again when it is whole."))
+    }
+
+    private func finding(_ source: SourceFile) async -> ScannedFile.Finding {
+        let isMeant = Self.endings.contains(source.path.extension?.lowercased() ?? "")
         do throws(RenderError) {
-            let summary = try await inspector.inspect(path)
+            let kind = try await PageRenderer.blocking { () throws(RenderError) in
+                DocumentKind.sniff(try source.firstBytes(DocumentKind.sniffedBytes))
+            }
+            guard case .readable = kind else {
+                let reason = kind.reason ?? "This is no document that Quire reads."
+                return isMeant ? .unreadable(reason: reason) : .ignored(reason: reason)
+            }
+            let sha256 = try await PageRenderer.blocking { () throws(RenderError) in
+                try SHA256.hash { buffer, offset throws(RenderError) in try source.read(into: buffer, at: offset) }
+            }
+            let summary = try await inspector.inspect(source)
             guard let format = DocumentFormat(rawValue: summary.format.rawValue) else {
                 return .unreadable(reason: "quire-render took it for a format that this program does not know.")
             }
             return .document(sha256: sha256, format: format, pageCount: summary.pageCount)
         } catch {
             return .unreadable(reason: error.message)
-        }
-    }
-
-    /// The first bytes and the digest of a file, read on a thread that may block.
-    private static func read(_ path: FilePath) async throws(Errno) -> (first: [UInt8], sha256: SHA256Digest) {
-        let result: Result<([UInt8], SHA256Digest), Errno> = await withCheckedContinuation { continuation in
-            DispatchQueue.global().async {
-                continuation.resume(
-                    returning: Result { () throws(Errno) in
-                        (try firstBytes(of: path), try SHA256.hash(contentsOf: path))
-                    })
-            }
-        }
-        return try result.get()
-    }
-
-    private static func firstBytes(of path: FilePath) throws(Errno) -> [UInt8] {
-        do {
-            let file = try FileDescriptor.open(path, .readOnly, options: .closeOnExec)
-            return try file.closeAfter {
-                try [UInt8](unsafeUninitializedCapacity: DocumentKind.sniffedBytes) { buffer, count in
-                    count = try file.read(into: UnsafeMutableRawBufferPointer(buffer))
-                }
-            }
-        } catch {
-            throw error as? Errno ?? .ioError
         }
     }
 }

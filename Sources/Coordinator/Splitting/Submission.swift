@@ -141,9 +141,12 @@ package struct Submission: Sendable {
             while true {
                 while running < Self.width, let job = try await nextJob(&walks, report: &report, progress: progress) {
                     group.addTask {
-                        let finding =
-                            if let known = job.known { known } else { await source.finding(job.path) }
-                        return ScannedFile(location: job.location, stamp: job.stamp, finding: finding)
+                        if let known = job.known {
+                            return ScannedFile(location: job.location, stamp: job.stamp, finding: known)
+                        }
+                        let look = await source.look(job.path)
+                        return ScannedFile(
+                            location: job.location, stamp: look.stamp ?? job.stamp, finding: look.finding)
                     }
                     running += 1
                 }
