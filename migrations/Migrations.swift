@@ -16,4 +16,5 @@ package let allMigrations: [Migration] = [
     Migration(name: "0003_roles", sql: String(decoding: PackageResources.m0003_roles_sql, as: UTF8.self)),
     Migration(name: "0004_lone_pages", sql: String(decoding: PackageResources.m0004_lone_pages_sql, as: UTF8.self)),
     Migration(name: "0005_commands", sql: String(decoding: PackageResources.m0005_commands_sql, as: UTF8.self)),
+    Migration(name: "0006_faults", sql: String(decoding: PackageResources.m0006_faults_sql, as: UTF8.self)),
 ]

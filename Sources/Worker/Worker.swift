@@ -107,7 +107,7 @@ struct Worker: AsyncParsableCommand {
             processStartTicks: ProcessIdentity.startTicks(of: getpid()) ?? 0,
             device: configuration.deviceName, version: QuireVersion.current,
             modelDigest: try await ModelDigest.compute(directory: configuration.model),
-            roots: configuration.roots.keys.sorted())
+            roots: configuration.roots.keys.sorted(), precision: configuration.engine.precision.rawValue)
         let queue = session.queue
         let heartbeat = LeaseHeartbeat(worker: try await queue.register(identity))
         let together = engine.plan.pages == 1 ? "a page at a time" : "\(engine.plan.pages) pages together"

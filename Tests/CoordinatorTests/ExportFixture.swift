@@ -67,7 +67,7 @@ struct ExportFixture {
         try await queue.register(
             WorkerIdentity(
                 name: "w2", host: host, bootID: "boot2", pid: 200, processStartTicks: 5, device: "cpu (2 threads)",
-                version: version, modelDigest: model, roots: roots))
+                version: version, modelDigest: model, roots: roots, engineVersion: version))
     }
 
     func export(_ formats: Set<ExportFormat> = Set(ExportFormat.allCases)) async throws -> ExportReport {

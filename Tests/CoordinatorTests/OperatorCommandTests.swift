@@ -29,7 +29,10 @@ import Testing
         #expect(list.status == 0, "\(list.errors)")
         #expect(list.output.contains("ID  WORKER  HOST"))
         let working = cells(list.output, of: "w1")
-        #expect(working.starts(with: ["1", "w1", "here", "100", QuireVersion.current, "cdcdcdcdcdcd", "working", "2"]))
+        #expect(
+            working.starts(with: [
+                "1", "w1", "here", "100", QuireVersion.current, "cdcdcdcdcdcd", "bf16", "working", "2",
+            ]))
         #expect(working.last == "1", "one page handed over: \(working)")
         #expect(cells(list.output, of: "w2").contains("idle"))
 

@@ -189,22 +189,22 @@ import Testing
         #expect(here?.pages == 1...3)
     }
 
-    @Test func `a worker is given only pages for its version and its model, and says what it lacks`() async throws {
+    @Test func `a worker is given only pages for its engine and its model, and says what it lacks`() async throws {
         let (fixture, _, _) = try await prepared(pages: 3)
         let identity = WorkerIdentity(
-            name: "old", host: "here", bootID: "boot", pid: 7, processStartTicks: 5, device: "cpu", version: "0.0.9",
-            modelDigest: Fixture.model)
+            name: "old", host: "here", bootID: "boot", pid: 7, processStartTicks: 5, device: "cpu",
+            version: QuireVersion.current, modelDigest: Fixture.model, engineVersion: "0.0.9")
         let old = try await fixture.queue.register(identity)
         #expect(try await fixture.claim(old) == nil)
         let required = try #require(try await fixture.queue.requirements().first)
         let wanted = WorkRequirement(
-            root: Fixture.folder().root, modelDigest: Fixture.model, engineVersion: QuireVersion.current)
+            root: Fixture.folder().root, modelDigest: Fixture.model, engineVersion: QuireVersion.engine)
         #expect(required == wanted)
         let refusal = try #require(required.refusal(by: identity, roots: ["home"]))
-        #expect(refusal.contains("Quire \(QuireVersion.current), and this worker is 0.0.9"))
+        #expect(refusal.contains("engine \(QuireVersion.engine), and this worker has the engine 0.0.9"))
 
         var other = identity
-        (other.version, other.modelDigest) = (QuireVersion.current, String(repeating: "cd", count: 32))
+        (other.engineVersion, other.modelDigest) = (QuireVersion.engine, String(repeating: "cd", count: 32))
         #expect(required.refusal(by: other, roots: ["home"])?.contains("for the model abab") == true)
         other.modelDigest = Fixture.model
         #expect(required.refusal(by: other, roots: ["nas"])?.contains("--root home=/PATH") == true)

@@ -80,7 +80,9 @@ struct QueueFixture {
 
     /// Waiting jobs become ready now.
     func passTime() async throws {
-        try await database.query("UPDATE quire.job SET due = now() - interval '1 s' WHERE state = 'waiting'")
+        try await database.query(
+            "UPDATE quire.job SET due = now() - interval '1 s' WHERE state = 'waiting' AND due < 'infinity'")
+        try await database.query("UPDATE quire.batch_file SET fault_at = now() - interval '1 d' WHERE fault_count > 0")
         try await queue.maintain()
     }
 
@@ -112,10 +114,12 @@ struct QueueFixture {
             SELECT (SELECT coalesce(sum(page_count), 0) FROM quire.batch_document WHERE batch_id = $1)::bigint,
               count(*) FILTER (WHERE p.state = 'done'), count(*) FILTER (WHERE p.state = 'blank'),
               count(*) FILTER (WHERE p.state = 'failed'), count(*) FILTER (WHERE p.state = 'quarantined'),
-              (SELECT coalesce(sum(n_pages), 0)::bigint FROM quire.job WHERE batch_id = $1),
-              (SELECT coalesce(sum(n_pages), 0)::bigint FROM quire.job WHERE batch_id = $1 AND state = 'leased')
+              (SELECT coalesce(sum(n_pages), 0)::bigint FROM quire.job
+                WHERE batch_id = $1 AND (due IS NULL OR due < 'infinity')),
+              (SELECT coalesce(sum(n_pages), 0)::bigint FROM quire.job WHERE batch_id = $1 AND state = 'leased'),
+              (SELECT coalesce(sum(n_pages), 0)::bigint FROM quire.job WHERE batch_id = $1 AND due = 'infinity')
             FROM quire.page p JOIN quire.batch_document d ON d.document_id = p.document_id AND d.batch_id = $1
-            WHERE NOT EXISTS (SELECT FROM quire.job j WHERE j.batch_id = $1 AND j.document_id = p.document_id
+            WHERE p.redo_token IS NULL AND NOT EXISTS (SELECT FROM quire.job j WHERE j.batch_id = $1 AND j.document_id = p.document_id
               AND p.page_no BETWEEN j.first_page AND j.first_page + j.n_pages - 1)
             """, [.int(batch)])
         var pages = BatchStatus.Pages()
@@ -126,6 +130,7 @@ struct QueueFixture {
         pages.quarantined = try rows[0].int()
         pages.pending = try rows[0].int()
         pages.leased = try rows[0].int()
+        pages.stranded = try rows[0].int()
         return pages
     }
 

@@ -11,7 +11,17 @@ import Testing
         let text = try await TestPostgres.shared.makeDatabase(migrated: false)
         let fixture = Fixture(connectionString: text)
         _ = try await Migrator(database: fixture.database, migrations: Array(allMigrations.prefix(1))).migrate()
-        let batch = try await fixture.openBatch()
+        let batch = try await fixture.number(
+            """
+            WITH pipeline AS (
+              INSERT INTO quire.pipeline (model_digest, mode, prompt, max_new_tokens, pdf_dpi, engine_version)
+              VALUES ($1, 'base', 'Free OCR.', 512, 144, $2) RETURNING id),
+            batch AS (
+              INSERT INTO quire.batch (name, source_root, source_path, pipeline_id)
+              SELECT 'archive', 'home', 'archive', id FROM pipeline RETURNING id),
+            tally AS (INSERT INTO quire.tally (batch_id) SELECT id FROM batch)
+            SELECT id FROM batch
+            """, [.text(Fixture.model), .text(QuireVersion.current)])
         // As the first schema has it: one range leased with three of its pages recorded, one ready, one waiting.
         let worker = try await fixture.number(
             """

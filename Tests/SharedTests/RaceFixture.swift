@@ -109,7 +109,8 @@ struct RaceFixture {
             """
             SELECT count(*) FROM quire.batch_document d JOIN quire.batch b ON b.id = d.batch_id AND b.state <> 'cancelled'
             CROSS JOIN generate_series(1, d.page_count) n
-            WHERE NOT EXISTS (SELECT FROM quire.page p WHERE p.document_id = d.document_id AND p.page_no = n)
+            WHERE NOT EXISTS (SELECT FROM quire.page p
+                WHERE p.document_id = d.document_id AND p.page_no = n AND p.redo_token IS NULL)
               AND NOT EXISTS (SELECT FROM quire.job j WHERE j.batch_id = d.batch_id AND j.document_id = d.document_id
                 AND n BETWEEN j.first_page AND j.first_page + j.n_pages - 1)
             """)
@@ -123,7 +124,8 @@ struct RaceFixture {
         try await fixture.database.query(
             "UPDATE quire.worker SET seen_at = now() - interval '1 h' WHERE id <> $1", [.int(worker)])
         for _ in 0..<3 {
-            try await fixture.database.query("UPDATE quire.job SET due = now() - interval '1 s' WHERE state <> 'ready'")
+            try await fixture.database.query(
+                "UPDATE quire.job SET due = now() - interval '1 s' WHERE state <> 'ready' AND due < 'infinity'")
             try await fixture.passTime()
             try await fixture.finishAll(worker)
         }

@@ -25,10 +25,22 @@ import Testing
         var upkeep = Upkeep(queue: fixture.queue, hearing: .seconds(3600), pause: .seconds(3600))
         for _ in 1...3 { try await upkeep.keep() }
         #expect(try await leases(fixture) == 1)
-        // What has outlived its lease is taken back all the same.
+        // Nor does a lease that was not renewed: its worker may not have reached the database either.
         try await fixture.database.query("UPDATE quire.job SET due = now() - interval '1 s'")
         try await upkeep.keep()
+        #expect(try await leases(fixture) == 1)
+    }
+
+    @Test func `who has listened for long enough takes back what is overdue`() async throws {
+        let fixture = try await silent()
+        try await fixture.database.query("UPDATE quire.worker SET seen_at = now()")
+        try await fixture.database.query("UPDATE quire.job SET due = now() - interval '1 s'")
+        var upkeep = Upkeep(queue: fixture.queue, hearing: .milliseconds(20), pause: .seconds(3600))
+        try await upkeep.keep()
+        try await Task.sleep(for: .milliseconds(20))
+        try await upkeep.keep()
         #expect(try await leases(fixture) == 0)
+        #expect(try await fixture.number("SELECT count(*) FROM quire.worker WHERE ended_at IS NULL") == 1)
     }
 
     @Test func `who has listened for long enough takes the silent for dead`() async throws {

@@ -1,8 +1,5 @@
 package import ArgumentParser
-package import Inference
 internal import Shared
-
-extension Precision: ExpressibleByArgument {}
 
 /// `quire run`.
 package struct RunCommand: AsyncParsableCommand {
@@ -46,9 +43,6 @@ package struct RunCommand: AsyncParsableCommand {
 
     @Option(help: "Threads that compute, of all workers together. [$QUIRE_THREADS; default: all processors]")
     package var threads: Int?
-
-    @Option(help: "What the model's weights are rounded to: f32, bf16 or int8. [$QUIRE_PRECISION; default: bf16]")
-    package var precision: Precision?
 
     @Option(
         help: ArgumentHelp(

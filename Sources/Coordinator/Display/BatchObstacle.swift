@@ -7,7 +7,7 @@ package enum BatchObstacle {
         guard !batch.isFinished else { return nil }
         switch batch.state {
         case .paused: return "the batch is paused. Go on: quire resume \(OneLine.text(batch.name))"
-        case .cancelled: return nil
+        case .cancelled, .deleting: return nil
         case .open: return ofWorkers(batch, workers, wait) ?? ofPages(batch, wait)
         }
     }
@@ -19,11 +19,19 @@ package enum BatchObstacle {
         guard !workers.isEmpty else { return "pages are pending and no worker runs. \(start)" }
         let withModel = workers.filter { $0.modelDigest == digest }
         guard !withModel.isEmpty else { return "no worker has this batch's model (\(model)). \(start)" }
-        let serving = withModel.filter { $0.version == version }
-        guard !serving.isEmpty else {
-            let others = Set(withModel.map { OneLine.text($0.version) }).sorted().joined(separator: ", ")
-            return "no worker has this batch's version of Quire (\(OneLine.text(version))); they have \(others). "
+        let ofEngine = withModel.filter { $0.engineVersion == version }
+        guard !ofEngine.isEmpty else {
+            let others = Set(withModel.map { OneLine.text($0.engineVersion) }).sorted().joined(separator: ", ")
+            return
+                "no worker has this batch's version of Quire's engine (\(OneLine.text(version))); they have \(others). "
                 + "Start one of that version, or submit the folder again with this one."
+        }
+        let precision = OneLine.text(batch.pipeline.precision)
+        let serving = ofEngine.filter { $0.precision == batch.pipeline.precision }
+        guard !serving.isEmpty else {
+            let others = Set(ofEngine.map { OneLine.text($0.precision) }).sorted().joined(separator: ", ")
+            return "no worker has this batch's precision (\(precision)); they have \(others). "
+                + "Start one: quire-worker --precision \(precision)"
         }
         let alive = serving.filter { $0.secondsSinceSeen < StatusReport.silenceLimit }
         guard !alive.isEmpty else { return "the workers for this batch's model (\(model)) are silent. \(start)" }
@@ -34,6 +42,11 @@ package enum BatchObstacle {
         if let root = wait?.root, !staying.contains(where: { $0.roots?.contains(root) ?? true }) {
             let name = OneLine.text(root)
             return "no worker knows the root '\(name)'. Where it is mounted, start: quire-worker --root \(name)=/PATH"
+        }
+        let reaching = staying.filter { worker in wait.map { worker.roots?.contains($0.root) ?? true } ?? true }
+        if let unwell = reaching.first?.unwell, reaching.allSatisfy({ $0.unwell != nil }) {
+            return "all workers for this batch are unwell, and go on by themselves when they are well again. "
+                + "\(OneLine.text(reaching[0].name)) on \(OneLine.text(reaching[0].host)): \(OneLine.text(unwell))"
         }
         return nil
     }

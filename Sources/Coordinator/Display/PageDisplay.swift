@@ -12,6 +12,9 @@ struct PageDisplay {
         let outcome = report.result?.state.rawValue
         let work = report.jobs.map { Self.text(of: $0) }
         if let outcome {
+            if report.result?.isToBeReadAgain == true {
+                return outcome + "; to be read again: " + (work.isEmpty ? "not queued" : work.joined(separator: ", "))
+            }
             // Another batch that holds the same content finds the result when it comes to it.
             return work.isEmpty ? outcome : outcome + "; of another batch still " + work.joined(separator: ", ")
         }
@@ -23,6 +26,7 @@ struct PageDisplay {
         switch job.state {
         case .ready: return "queued (\(batch))"
         case .waiting: return "waiting until \(job.due ?? "?") for another attempt (\(batch))"
+        case .stranded: return "stranded, as no file is left from which it can be read (\(batch))"
         case .leased:
             return "leased by \(worker(job.worker, job.host)) since \(job.startedAt ?? "?") (\(batch))"
         }
@@ -39,6 +43,8 @@ struct PageDisplay {
         lines += report.files.map { file in
             "file        \(file.location.path.displayText)  (root \(OneLine.text(file.location.root)), "
                 + "batch \(OneLine.text(file.batch)))"
+                + (file.goneAt.map { "; gone since \($0)" } ?? "")
+                + (file.fault.map { "; \(NumberText.count(file.faults, "fault")) in a row: \(OneLine.text($0))" } ?? "")
         }
         lines.append("sha256      \(report.sha256.hex)  (\(report.format.rawValue))")
         lines.append("state       \(state)")
@@ -48,7 +54,8 @@ struct PageDisplay {
             "model       \(pipeline.modelDigest)",
             "mode        \(pipeline.mode), at most \(pipeline.maxNewTokens) tokens, vector pages at \(pipeline.pdfDPI) dpi",
             "prompt      \(OneLine.text(pipeline.prompt))",
-            "engine      \(pipeline.engineVersion)",
+            "engine      \(pipeline.engineVersion), weights in \(pipeline.precision)"
+                + (report.result?.programVersion.map { ", read by Quire \($0)" } ?? ""),
         ]
         lines += ["", "Attempts"] + attemptLines.map { "  " + $0 }
         for earlier in report.replaced {
@@ -140,7 +147,11 @@ struct PageDisplay {
                     report.files.map { file in
                         .object(
                             [("batch", .string(file.batch)), ("root", .string(file.location.root))]
-                                + file.location.path.jsonMembers("path"))
+                                + file.location.path.jsonMembers("path")
+                                + [
+                                    ("fault", .optional(file.fault)), ("faults", .int(file.faults)),
+                                    ("goneAt", .optional(file.goneAt)),
+                                ])
                     })
             ),
             ("state", .string(report.result?.state.rawValue ?? report.jobs.first?.state.rawValue ?? "none")),
@@ -154,8 +165,10 @@ struct PageDisplay {
                     ("modelDigest", .string(pipeline.modelDigest)), ("mode", .string(pipeline.mode)),
                     ("prompt", .string(pipeline.prompt)), ("maxNewTokens", .int(pipeline.maxNewTokens)),
                     ("pdfDPI", .int(pipeline.pdfDPI)), ("engineVersion", .string(pipeline.engineVersion)),
+                    ("precision", .string(pipeline.precision)),
                 ])
             ),
+            ("isToBeReadAgain", .bool(report.result?.isToBeReadAgain ?? false)),
         ]
         if let result = report.result {
             let record = PageRecord(

@@ -34,6 +34,16 @@ package struct StatusReport: Sendable, Codable {
             if !lines.isEmpty { lines.append("") }
             lines += Self.lines(of: batch)
             if let obstacle = obstacles[batch.name] { lines.append("  note: " + obstacle) }
+            if let problem = batch.countsProblem {
+                lines.append(
+                    "  note: its counts are not brought up to date (\(OneLine.text(problem))). "
+                        + "Mend them: quire doctor --repair")
+            }
+            if batch.pages.stranded > 0, batch.state == .open {
+                lines.append(
+                    "  note: no file is left from which \(NumberText.count(batch.pages.stranded, "page")) can be read. Bring "
+                        + "the files back and submit the folder again, or: quire retry \(OneLine.text(batch.name))")
+            }
         }
         if !workers.isEmpty { lines += [""] + workerLines }
         if !problems.isEmpty { lines += [""] + problemLines }
@@ -59,7 +69,7 @@ package struct StatusReport: Sendable, Codable {
                     pages.total,
                     [
                         (pages.done, "done"), (pages.blank, "blank"), (pages.failed, "failed"),
-                        (pages.quarantined, "quarantined"), (pages.pending, "pending"),
+                        (pages.quarantined, "quarantined"), (pages.stranded, "stranded"), (pages.pending, "pending"),
                     ])
                 + beside([(pages.leased, "of the pending in work")]),
             "  progress   " + ProgressLine(batch).textWithBar,
@@ -89,6 +99,11 @@ package struct StatusReport: Sendable, Codable {
             ])
         }
         return table.lines
+            + workers.compactMap { worker in
+                worker.unwell.map { reason in
+                    "  \(OneLine.text(worker.name)) is unwell since \(worker.unwellSince ?? "?"): \(OneLine.text(reason))"
+                }
+            }
     }
 
     private var problemLines: [String] {

@@ -41,6 +41,7 @@ struct BatchList {
                     ("modelDigest", .string(pipeline.modelDigest)), ("mode", .string(pipeline.mode)),
                     ("prompt", .string(pipeline.prompt)), ("maxNewTokens", .int(pipeline.maxNewTokens)),
                     ("pdfDPI", .int(pipeline.pdfDPI)), ("engineVersion", .string(pipeline.engineVersion)),
+                    ("precision", .string(pipeline.precision)),
                 ])
             ),
         ]

@@ -51,6 +51,7 @@ struct PageRecord {
             ("modelDigest", .string(pipeline.modelDigest)), ("mode", .string(pipeline.mode)),
             ("prompt", .string(pipeline.prompt)), ("maxNewTokens", .int(pipeline.maxNewTokens)),
             ("pdfDPI", .int(pipeline.pdfDPI)), ("engineVersion", .string(pipeline.engineVersion)),
+            ("programVersion", .optional(page.programVersion)), ("precision", .string(pipeline.precision)),
             ("seconds", .object(seconds)), ("tokens", .object(tokens)), ("attempt", .int(page.attempt)),
             ("leaseToken", .int(page.token)), ("worker", .optional(page.workerName)),
             ("finishedAt", .string(page.finishedAt)), ("sourceSHA256", .string(sourceSHA256)),

@@ -1,7 +1,9 @@
 package import ArgumentParser
-internal import Inference
+package import Inference
 internal import Shared
 internal import SystemPackage
+
+extension Precision: ExpressibleByArgument {}
 
 /// What decides how pages are recognised.
 package struct PipelineOptions: ParsableArguments {
@@ -25,6 +27,13 @@ package struct PipelineOptions: ParsableArguments {
 
     @Option(help: "The most tokens that a page may have. [default: the model's own]")
     package var maxTokens: Int?
+
+    @Option(
+        help: """
+            What the model's weights are rounded to: f32, bf16 or int8; only workers of this precision do the pages. \
+            [$QUIRE_PRECISION; default: bf16]
+            """)
+    package var precision: Precision?
 
     @Option(help: "Dots an inch at which PDF pages are drawn; scans in PDF keep their own.")
     package var dpi = 144
@@ -58,13 +67,26 @@ package struct PipelineOptions: ParsableArguments {
 
     /// The model's directory, and the pipeline that follows from its defaults and these options.
     func resolve(_ settings: Settings) async throws -> (model: FilePath, pipeline: Pipeline) {
+        let precision = try precision(settings)
         let directory = try ModelLocation.find(flag: model, settings: settings)
         let configuration = try ModelConfiguration(contentsOf: directory.appending("config.json"))
         let defaults = try ModelDefaults(directory: directory)
         let digest = try await ModelDigest.compute(directory: directory)
         let pipeline = Pipeline(
             modelDigest: digest, mode: mode?.name ?? defaults.mode.rawValue, prompt: prompt ?? defaults.prompt,
-            maxNewTokens: maxTokens ?? defaults.maxNewTokens ?? configuration.decoder.maxPositions, pdfDPI: dpi)
+            maxNewTokens: maxTokens ?? defaults.maxNewTokens ?? configuration.decoder.maxPositions, pdfDPI: dpi,
+            precision: precision.rawValue)
         return (directory, pipeline)
+    }
+
+    /// What the option or the settings say, so that a misspelt name ends the command and not its workers.
+    func precision(_ settings: Settings) throws(CommandFailure) -> Precision {
+        if let precision { return precision }
+        guard let name = settings["QUIRE_PRECISION"] else { return .bfloat16 }
+        guard let precision = Precision(rawValue: name) else {
+            throw CommandFailure(
+                .usage, "QUIRE_PRECISION is '\(name)', which is no precision: use f32, bf16 or int8.")
+        }
+        return precision
     }
 }

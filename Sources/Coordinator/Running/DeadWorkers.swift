@@ -9,10 +9,12 @@ package enum DeadWorkers {
         let bootID = ProcessIdentity.bootID
         let known = try await queue.workersOnHost(bootID: bootID, host: host)
         let workers = try await queue.workers().filter { $0.host == host }
-        // Containers share the boot id and have process numbers of their own; a host that was started anew, or another
-        // of the same name, has another boot id: those are left to the silence rule.
+        // Containers share the boot id, and may share the host's name, and have process numbers of their own; a host that
+        // was started anew, or another of the same name, has another boot id: those are left to the silence rule.
+        let namespace = ProcessIdentity.pidNamespace
         let dead = known.filter { registered in
-            registered.bootID == bootID && workers.contains { $0.id == registered.id }
+            registered.bootID == bootID && registered.pidNamespace == namespace
+                && workers.contains { $0.id == registered.id }
                 && !ProcessIdentity.isAlive(
                     pid: registered.pid, startTicks: registered.processStartTicks, bootID: registered.bootID)
         }

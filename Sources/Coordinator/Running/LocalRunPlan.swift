@@ -14,8 +14,8 @@ extension LocalRun {
         let devices: [String]
         /// Threads for each worker.
         let threads: Int
-        /// What weights are rounded to; nil leaves the workers their default.
-        let precision: Precision?
+        /// What weights are rounded to.
+        let precision: Precision
         /// Bytes for each worker; nil where each has a memory of its own and takes what is free.
         let memory: Int?
         let roots: [String: FilePath]
@@ -33,7 +33,7 @@ extension LocalRun {
                 throw CommandFailure(.usage, "Say where the results go: --out DIR (or QUIRE_OUT).")
             }
             try paths.refuse(output: output)
-            let precision = try command.precision ?? precision(settings)
+            let precision = try command.pipeline.precision(settings)
             let devices = try devices(command, settings, precision)
             let processors = sysconf(Int32(_SC_NPROCESSORS_ONLN))
             let threads = try command.threads ?? settings.number("QUIRE_THREADS") ?? processors
@@ -52,11 +52,11 @@ extension LocalRun {
 
         /// A worker for each GPU that is meant, or so many on the processor.
         private static func devices(
-            _ command: RunCommand, _ settings: Settings, _ precision: Precision?
+            _ command: RunCommand, _ settings: Settings, _ precision: Precision
         ) throws -> [String] {
             do {
                 let device = try DeviceChoice(command.device ?? settings["QUIRE_DEVICE"] ?? "cpu")
-                try device.check(precision ?? .bfloat16)
+                try device.check(precision)
                 let cards = try device.cards()
                 guard cards.isEmpty else {
                     guard command.workers == nil else {
@@ -73,16 +73,6 @@ extension LocalRun {
             } catch let refusal as DeviceRefusal {
                 throw CommandFailure(.usage, refusal.description)
             }
-        }
-
-        /// What the settings say, so that a misspelt name ends the command and not its workers.
-        private static func precision(_ settings: Settings) throws(CommandFailure) -> Precision? {
-            guard let name = settings["QUIRE_PRECISION"] else { return nil }
-            guard let precision = Precision(rawValue: name) else {
-                throw CommandFailure(
-                    .usage, "QUIRE_PRECISION is '\(name)', which is no precision: use f32, bf16 or int8.")
-            }
-            return precision
         }
 
         private static func renderer() async throws(RenderError) -> PageRenderer {

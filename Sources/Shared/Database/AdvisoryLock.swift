@@ -6,4 +6,7 @@ enum AdvisoryLock {
     static let batches: Int64 = 0x7175_6972_0000_0002
     /// Keeping house: rescuing lost jobs and folding the tallies.
     static let housekeeping: Int64 = 0x7175_6972_0000_0003
+
+    /// Tells `quire.strand` that files are being stored; 1903520114 is `quir` too.
+    static let placesSQL = "SELECT pg_advisory_xact_lock_shared(1903520114, 0)"
 }

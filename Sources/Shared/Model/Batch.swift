@@ -5,6 +5,8 @@ package enum BatchState: String, Sendable, Codable, CaseIterable {
     case open
     case paused
     case cancelled
+    /// It is being taken away, and cannot come back.
+    case deleting
 }
 
 /// One submission: a folder's documents, to be recognised by one pipeline.

@@ -32,11 +32,15 @@ package struct ExportPage: Sendable {
     package var pipeline: Pipeline
     /// ISO 8601, UTC.
     package var finishedAt: String
+    /// The program that read the page; nil for pages of earlier versions.
+    package var programVersion: String?
+    /// The page is to be read again, and this is what there was before.
+    package var isToBeReadAgain: Bool
 
     package init(
         page: Int, state: PageState, text: RecognisedPage?, facts: PageFacts?, error: String?, attempt: Int,
-        token: Int64,
-        workerName: String?, pipeline: Pipeline, finishedAt: String
+        token: Int64, workerName: String?, pipeline: Pipeline, finishedAt: String, programVersion: String? = nil,
+        isToBeReadAgain: Bool = false
     ) {
         self.page = page
         self.state = state
@@ -48,5 +52,7 @@ package struct ExportPage: Sendable {
         self.workerName = workerName
         self.pipeline = pipeline
         self.finishedAt = finishedAt
+        self.programVersion = programVersion
+        self.isToBeReadAgain = isToBeReadAgain
     }
 }

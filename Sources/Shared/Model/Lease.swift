@@ -11,9 +11,14 @@ package struct Lease: Sendable {
     package var documentID: Int64
     package var sha256: SHA256Digest
     package var format: DocumentFormat
-    /// One file that held this content when it was submitted, and its stamp then.
+    /// One file that held this content when it was submitted, and its stamp then; it may be another batch's.
     package var file: SourceLocation
     package var stamp: FileStamp
+    /// The file's number in the queue, and how often in a row it could not be read.
+    package var fileID: Int64
+    package var fileFaults: Int
+    /// Pages of the whole document, as they were counted when it was submitted.
+    package var pageCount: Int
     /// Pages still to be recorded, counted from 1.
     package var pages: ClosedRange<Int>
     /// Pages of the range that another batch has recorded meanwhile: pass them to `record` as `alreadyRecorded`.
@@ -31,7 +36,8 @@ package struct Lease: Sendable {
     package init(
         batchID: Int64, jobID: Int64, token: Int64, documentID: Int64, sha256: SHA256Digest, format: DocumentFormat,
         file: SourceLocation, stamp: FileStamp, pages: ClosedRange<Int>, recordedElsewhere: Set<Int>, attempt: Int,
-        pipeline: Pipeline, maxAttempts: Int, retrySeconds: Double, mustBeAlone: Bool
+        pipeline: Pipeline, maxAttempts: Int, retrySeconds: Double, mustBeAlone: Bool, fileID: Int64 = 0,
+        fileFaults: Int = 0, pageCount: Int = 0
     ) {
         self.batchID = batchID
         self.jobID = jobID
@@ -48,7 +54,22 @@ package struct Lease: Sendable {
         self.maxAttempts = maxAttempts
         self.retrySeconds = retrySeconds
         self.mustBeAlone = mustBeAlone
+        self.fileID = fileID
+        self.fileFaults = fileFaults
+        self.pageCount = pageCount
     }
+}
+
+/// What becomes of a lease whose file cannot be read.
+package enum FaultReceipt: String, Sendable {
+    /// Another file of the same content is there: the pages can be claimed again at once.
+    case next
+    /// A file will be tried again later.
+    case waits
+    /// No file is left: the pages wait for a submission or a retry.
+    case stranded
+    /// The lease was taken away before.
+    case lost
 }
 
 /// What became of handed-over results.

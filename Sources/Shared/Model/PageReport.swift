@@ -6,6 +6,11 @@ package struct PageReport: Sendable {
     package struct File: Sendable {
         package var batch: String
         package var location: SourceLocation
+        /// Why it could not be read the last time, and how often in a row.
+        package var fault: String?
+        package var faults: Int
+        /// Since when it is known to be no longer there (ISO 8601, UTC).
+        package var goneAt: String?
     }
 
     /// A job that covers the page; there is one for each batch that still has it to do.
@@ -14,6 +19,8 @@ package struct PageReport: Sendable {
             case ready
             case leased
             case waiting
+            /// No file is left from which it can be read.
+            case stranded
         }
 
         package var batch: String

@@ -12,12 +12,14 @@ package struct Pipeline: Sendable, Hashable, Codable {
     package var maxNewTokens: Int
     /// Dots an inch at which vector PDF pages are rendered.
     package var pdfDPI: Int
-    /// `QuireVersion.current` of the submitting program.
+    /// `QuireVersion.engine` of the submitting program.
     package var engineVersion: String
+    /// What the model's weights are rounded to: f32, bf16 or int8.
+    package var precision: String
 
     package init(
         modelDigest: String, mode: String, prompt: String, maxNewTokens: Int, pdfDPI: Int = 144,
-        engineVersion: String = QuireVersion.current
+        engineVersion: String = QuireVersion.engine, precision: String = defaultPrecision
     ) {
         self.modelDigest = modelDigest
         self.mode = mode
@@ -25,7 +27,11 @@ package struct Pipeline: Sendable, Hashable, Codable {
         self.maxNewTokens = maxNewTokens
         self.pdfDPI = pdfDPI
         self.engineVersion = engineVersion
+        self.precision = precision
     }
+
+    /// That of programs that are told nothing else.
+    package static let defaultPrecision = "bf16"
 }
 
 /// What a page is recognised with instead of its batch's pipeline, asked for by `quire retry --mode`.

@@ -27,10 +27,13 @@ package enum DocumentFormat: String, Sendable, Codable, CaseIterable {
 package struct FileStamp: Sendable, Hashable {
     package var size: Int64
     package var modifiedNanoseconds: Int64
+    /// Of the last change of its inode; nil where it is not known or cannot be trusted, as the file was just written.
+    package var changedNanoseconds: Int64?
 
-    package init(size: Int64, modifiedNanoseconds: Int64) {
+    package init(size: Int64, modifiedNanoseconds: Int64, changedNanoseconds: Int64? = nil) {
         self.size = size
         self.modifiedNanoseconds = modifiedNanoseconds
+        self.changedNanoseconds = changedNanoseconds
     }
 }
 

@@ -22,6 +22,8 @@ package struct BatchStatus: Sendable, Codable, Identifiable {
         package var blank = 0
         package var failed = 0
         package var quarantined = 0
+        /// No file is left from which they can be read.
+        package var stranded = 0
         /// Not settled yet; `leased` of them are in a worker's hands.
         package var pending = 0
         package var leased = 0
@@ -40,11 +42,12 @@ package struct BatchStatus: Sendable, Codable, Identifiable {
     package var pagesPerMinute: Double?
     /// Estimated seconds left; nil when it cannot be told.
     package var secondsLeft: Double?
+    /// Why its counts are not brought up to date; nil where they are.
+    package var countsProblem: String?
 
     package init(
         id: Int64, name: String, state: BatchState, priority: Int, pipeline: Pipeline, documents: Documents,
-        pages: Pages,
-        pagesPerMinute: Double?, secondsLeft: Double?
+        pages: Pages, pagesPerMinute: Double?, secondsLeft: Double?, countsProblem: String? = nil
     ) {
         self.id = id
         self.name = name
@@ -55,6 +58,7 @@ package struct BatchStatus: Sendable, Codable, Identifiable {
         self.pages = pages
         self.pagesPerMinute = pagesPerMinute
         self.secondsLeft = secondsLeft
+        self.countsProblem = countsProblem
     }
 
     /// Nothing is left to do.
@@ -76,10 +80,18 @@ package struct WorkerStatus: Sendable, Codable {
     package var isDraining: Bool
     /// Names of the roots that it knows; nil for workers of earlier versions.
     package var roots: [String]?
+    package var engineVersion: String
+    /// What it rounds weights to.
+    package var precision: String
+    /// What is wrong with it or its machine, for which it claims nothing, and since when (ISO 8601, UTC).
+    package var unwell: String?
+    package var unwellSince: String?
 
     package init(
         id: Int64, name: String, host: String, pid: Int32, device: String, version: String, modelDigest: String,
-        secondsSinceSeen: Double, leasedPages: Int, isDraining: Bool = false, roots: [String]? = nil
+        secondsSinceSeen: Double, leasedPages: Int, isDraining: Bool = false, roots: [String]? = nil,
+        engineVersion: String? = nil, precision: String = Pipeline.defaultPrecision, unwell: String? = nil,
+        unwellSince: String? = nil
     ) {
         self.id = id
         self.name = name
@@ -92,5 +104,9 @@ package struct WorkerStatus: Sendable, Codable {
         self.leasedPages = leasedPages
         self.isDraining = isDraining
         self.roots = roots
+        self.engineVersion = engineVersion ?? version
+        self.precision = precision
+        self.unwell = unwell
+        self.unwellSince = unwellSince
     }
 }

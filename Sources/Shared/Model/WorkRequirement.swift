@@ -4,11 +4,15 @@ package struct WorkRequirement: Sendable, Hashable {
     package var root: String
     package var modelDigest: String
     package var engineVersion: String
+    package var precision: String
 
-    package init(root: String, modelDigest: String, engineVersion: String) {
+    package init(
+        root: String, modelDigest: String, engineVersion: String, precision: String = Pipeline.defaultPrecision
+    ) {
         self.root = root
         self.modelDigest = modelDigest
         self.engineVersion = engineVersion
+        self.precision = precision
     }
 
     /// Why a worker leaves such pages to others, and what to do, in a sentence; nil where it takes them.
@@ -17,9 +21,14 @@ package struct WorkRequirement: Sendable, Hashable {
             return "Pages wait for the model \(modelDigest.prefix(12)), and this worker has "
                 + "\(worker.modelDigest.prefix(12)): to have them done, start a worker with that model."
         }
-        if engineVersion != worker.version {
-            return "Pages wait that were submitted for Quire \(engineVersion), and this worker is \(worker.version), "
-                + "whose results may differ: start a worker of that version, or submit the folder again as a new batch."
+        if engineVersion != worker.engineVersion {
+            return "Pages wait that were submitted for Quire's engine \(engineVersion), and this worker has the engine "
+                + "\(worker.engineVersion), whose results may differ: start a worker with that one, or submit the folder "
+                + "again as a new batch."
+        }
+        if precision != worker.precision {
+            return "Pages wait that were submitted for weights in \(precision), and this worker's are in "
+                + "\(worker.precision): to have them done, start a worker with --precision \(precision)."
         }
         if !roots.contains(root) {
             return "Pages wait under the root '\(root)', which this worker does not know: "

@@ -9,14 +9,22 @@ package struct WorkerIdentity: Sendable, Hashable {
     package var processStartTicks: Int64
     /// Such as `cpu (2 threads)`.
     package var device: String
+    /// The program's.
     package var version: String
     package var modelDigest: String
     /// Names of the roots that it knows; nil where that does not matter.
     package var roots: [String]?
+    /// `QuireVersion.engine`: it works on pipelines of this one only.
+    package var engineVersion: String
+    /// What it rounds weights to: it works on pipelines of this one only.
+    package var precision: String
+    /// Of its process number, see `ProcessIdentity.pidNamespace`.
+    package var pidNamespace: Int64?
 
     package init(
         name: String, host: String, bootID: String, pid: Int32, processStartTicks: Int64, device: String,
-        version: String, modelDigest: String, roots: [String]? = nil
+        version: String, modelDigest: String, roots: [String]? = nil, engineVersion: String = QuireVersion.engine,
+        precision: String = Pipeline.defaultPrecision, pidNamespace: Int64? = ProcessIdentity.pidNamespace
     ) {
         self.name = name
         self.host = host
@@ -27,6 +35,9 @@ package struct WorkerIdentity: Sendable, Hashable {
         self.version = version
         self.modelDigest = modelDigest
         self.roots = roots
+        self.engineVersion = engineVersion
+        self.precision = precision
+        self.pidNamespace = pidNamespace
     }
 }
 
@@ -38,10 +49,13 @@ package struct HeartbeatReply: Sendable {
     package var shouldDrain: Bool
     /// The queue no longer knows the worker (it was taken for dead): it must register again.
     package var isUnknown: Bool
+    /// Leases that the queue had for the worker and the worker did not know: their pages went back.
+    package var givenBack: Int
 
-    package init(lostTokens: Set<Int64>, shouldDrain: Bool, isUnknown: Bool) {
+    package init(lostTokens: Set<Int64>, shouldDrain: Bool, isUnknown: Bool, givenBack: Int = 0) {
         self.lostTokens = lostTokens
         self.shouldDrain = shouldDrain
         self.isUnknown = isUnknown
+        self.givenBack = givenBack
     }
 }

@@ -18,6 +18,15 @@ package enum ProcessIdentity {
         return String(text.prefix { !$0.isWhitespace })
     }
 
+    /// The inode of this process's PID namespace; nil where the kernel does not say.
+    ///
+    /// Process numbers mean the same only within one: containers share the boot id, and may share the host's name.
+    package static var pidNamespace: Int64? {
+        var info = stat()
+        guard stat("/proc/self/ns/pid", &info) == 0 else { return nil }
+        return Int64(truncatingIfNeeded: info.st_ino)
+    }
+
     /// When a process of this host started, in clock ticks since boot (field 22 of /proc/PID/stat); nil when it is gone.
     package static func startTicks(of pid: Int32) -> Int64? {
         guard let text = SmallFile.readText(FilePath("/proc/\(pid)/stat")), let end = text.lastIndex(of: ")") else {

@@ -37,20 +37,25 @@ enum JobSQL {
         }
     }
 
-    /// Deletes all jobs that fulfil `condition`; leases among them end as cancelled.
+    /// Deletes all jobs that fulfil `condition`; leases among them end as cancelled, and stranded pages count no more.
     static func deleteAll(
         _ connection: Connection, where condition: String, _ parameters: [SQLValue]
     ) throws(DatabaseError) {
         try lockAll(connection, where: condition, parameters)
         try connection.query(
             """
-            WITH gone AS (DELETE FROM quire.job WHERE \(condition) RETURNING *)
+            WITH gone AS (DELETE FROM quire.job WHERE \(condition) RETURNING *),
+            stranded AS (
+              INSERT INTO quire.tally_delta (batch_id, document_id, stranded)
+              SELECT batch_id, document_id, -sum(n_pages) FROM gone WHERE state = 'waiting' AND due = 'infinity'
+              GROUP BY batch_id, document_id)
             INSERT INTO quire.attempt (\(attemptColumns), outcome)
             SELECT \(attemptValues), 'cancelled' FROM gone WHERE state = 'leased'
             """, parameters)
     }
 
-    /// Makes jobs for all pages of the documents that have no result, in the documents' order, and tallies the others.
+    /// Makes jobs for all pages of the documents that have no result or are to be read again, in the documents' order, and
+    /// tallies the others.
     ///
     /// Both in one statement, as both need the same snapshot: each page must end up either tallied or in a job. `tally` is
     /// the SELECT that makes rows of `tally_delta` from `recorded` (document_id, page_count, done, blank, failed,
@@ -68,20 +73,23 @@ enum JobSQL {
                 count(*) FILTER (WHERE p.state = 'blank') AS blank,
                 count(*) FILTER (WHERE p.state = 'failed') AS failed,
                 count(*) FILTER (WHERE p.state = 'quarantined') AS quarantined, count(p.state) AS settled
-              FROM wanted w LEFT JOIN quire.page p ON p.document_id = w.document_id
+              FROM wanted w LEFT JOIN quire.page p ON p.document_id = w.document_id AND p.redo_token IS NULL
               GROUP BY w.document_id, w.page_count),
             missing AS (
-              SELECT w.document_id, w.place, n AS page_no,
-                n - row_number() OVER (PARTITION BY w.document_id ORDER BY n) AS island
+              SELECT w.document_id, w.place, n AS page_no, p.redo_mode, p.redo_prompt,
+                n - row_number() OVER (PARTITION BY w.document_id, p.redo_mode, p.redo_prompt ORDER BY n) AS island
               FROM wanted w CROSS JOIN generate_series(1, w.page_count) n
-              WHERE NOT EXISTS (SELECT FROM quire.page p WHERE p.document_id = w.document_id AND p.page_no = n)),
+              LEFT JOIN quire.page p ON p.document_id = w.document_id AND p.page_no = n
+              WHERE p.page_no IS NULL OR p.redo_token IS NOT NULL),
             numbered AS (
-              SELECT *, (row_number() OVER (PARTITION BY document_id, island ORDER BY page_no) - 1)
+              SELECT *, (row_number() OVER (
+                PARTITION BY document_id, redo_mode, redo_prompt, island ORDER BY page_no) - 1)
                 / \(PageQueue.pagesPerJob) AS part FROM missing),
             made AS (
-              INSERT INTO quire.job (batch_id, document_id, first_page, n_pages)
-              SELECT $1, document_id, min(page_no), count(*) FROM numbered WHERE $3
-              GROUP BY place, document_id, island, part ORDER BY place, min(page_no) RETURNING n_pages),
+              INSERT INTO quire.job (batch_id, document_id, first_page, n_pages, override_mode, override_prompt)
+              SELECT $1, document_id, min(page_no), count(*), redo_mode, redo_prompt FROM numbered WHERE $3
+              GROUP BY place, document_id, redo_mode, redo_prompt, island, part ORDER BY place, min(page_no)
+              RETURNING n_pages),
             tallied AS (
               INSERT INTO quire.tally_delta (batch_id, document_id, documents, pages, done, blank, failed, quarantined)
               \(tally))

@@ -72,7 +72,7 @@ extension PageQueue {
         let rows = try connection.query(
             """
             SELECT b.id, b.name, b.state, b.priority, b.source_root, b.source_path,
-              p.model_digest, p.mode, p.prompt, p.max_new_tokens, p.pdf_dpi, p.engine_version
+              p.model_digest, p.mode, p.prompt, p.max_new_tokens, p.pdf_dpi, p.engine_version, p.precision
             FROM quire.batch b JOIN quire.pipeline p ON p.id = b.pipeline_id
             WHERE \(condition) ORDER BY b.id
             """, parameters)
@@ -91,17 +91,18 @@ extension PageQueue {
     private static func pipelineID(_ pipeline: Pipeline, _ connection: Connection) throws(DatabaseError) -> Int64 {
         let fields: [SQLValue] = [
             .text(pipeline.modelDigest), .text(pipeline.mode), .text(pipeline.prompt), .int(pipeline.maxNewTokens),
-            .int(pipeline.pdfDPI), .text(pipeline.engineVersion),
+            .int(pipeline.pdfDPI), .text(pipeline.engineVersion), .text(pipeline.precision),
         ]
         try connection.query(
             """
-            INSERT INTO quire.pipeline (model_digest, mode, prompt, max_new_tokens, pdf_dpi, engine_version)
-            VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING
+            INSERT INTO quire.pipeline (model_digest, mode, prompt, max_new_tokens, pdf_dpi, engine_version, precision)
+            VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING
             """, fields)
         let rows = try connection.query(
             """
             SELECT id FROM quire.pipeline WHERE model_digest = $1 AND mode = $2 AND md5(prompt) = md5($3)
               AND max_new_tokens = $4 AND pdf_dpi = $5 AND engine_version = $6
+              AND precision = $7
             """, fields)
         guard var row = rows.first else { throw .unexpectedAnswer(reason: "a pipeline just stored is not there.") }
         return try row.int64()
@@ -130,7 +131,8 @@ extension PageQueue {
             ("prompt", batch.pipeline.prompt == pipeline.prompt),
             ("token limit", batch.pipeline.maxNewTokens == pipeline.maxNewTokens),
             ("resolution of PDF pages", batch.pipeline.pdfDPI == pipeline.pdfDPI),
-            ("version of Quire", batch.pipeline.engineVersion == pipeline.engineVersion),
+            ("version of Quire's engine", batch.pipeline.engineVersion == pipeline.engineVersion),
+            ("precision", batch.pipeline.precision == pipeline.precision),
         ]
         let differing = pairs.filter { !$0.1 }.map(\.0)
         guard !differing.isEmpty else { return nil }

@@ -7,35 +7,38 @@ extension PageQueue {
         let rows = try await database.query(
             """
             INSERT INTO quire.worker (name, host, boot_id, pid, process_start_ticks, device, version, model_digest,
-              roots)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id
+              roots, engine_version, precision, pid_namespace)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING id
             """,
             [
                 .text(worker.name), .text(worker.host), .text(worker.bootID), .int(Int64(worker.pid)),
                 .int(worker.processStartTicks), .text(worker.device), .text(worker.version), .text(worker.modelDigest),
-                worker.roots.map { .texts($0) } ?? .null,
+                worker.roots.map { .texts($0) } ?? .null, .text(worker.engineVersion), .text(worker.precision),
+                worker.pidNamespace.map { .int($0) } ?? .null,
             ])
         guard var row = rows.first else { throw .unexpectedAnswer(reason: "a new worker has no number.") }
         return try row.int64()
     }
 
-    /// Tells that the worker lives, and learns which of its leases are gone; due every ten seconds.
-    package func heartbeat(worker: Int64, tokens: [Int64]) async throws(DatabaseError) -> HeartbeatReply {
+    /// Tells that the worker lives and how it is, and learns which of its leases are gone; due every ten seconds.
+    ///
+    /// `tokens` are those of all leases that it holds: they are renewed. What the queue has for it besides, and had at its
+    /// last heartbeat, goes back, unless it was claimed under one of `keys`, whose answers are still due. A token must be
+    /// among `tokens` no later than its key has left `keys`. `unwell` says in a sentence why the worker claims nothing now.
+    package func heartbeat(
+        worker: Int64, tokens: [Int64], keys: [Int64] = [], unwell: String? = nil
+    ) async throws(DatabaseError) -> HeartbeatReply {
         let rows = try await database.query(
-            """
-            WITH seen AS (
-              UPDATE quire.worker SET seen_at = now() WHERE id = $1 AND ended_at IS NULL RETURNING should_drain)
-            SELECT s.should_drain, l.token FROM seen s LEFT JOIN (
-              SELECT t.token FROM unnest($2::bigint[]) t(token) WHERE NOT EXISTS (
-                SELECT FROM quire.job j WHERE j.worker_id = $1 AND j.state = 'leased' AND j.token = t.token)) l ON true
-            """, [.int(worker), .ints(tokens)])
+            "SELECT token, should_drain, given_back FROM quire.heartbeat($1, $2, $3, $4)",
+            [.int(worker), .ints(tokens), .ints(keys), .text(unwell)])
         guard !rows.isEmpty else {
             return HeartbeatReply(lostTokens: Set(tokens), shouldDrain: false, isUnknown: true)
         }
         var reply = HeartbeatReply(lostTokens: [], shouldDrain: false, isUnknown: false)
         for var row in rows {
-            reply.shouldDrain = try row.bool()
             if let token = try row.optionalInt64() { reply.lostTokens.insert(token) }
+            reply.shouldDrain = try row.bool()
+            reply.givenBack = try row.int()
         }
         return reply
     }
@@ -57,23 +60,68 @@ extension PageQueue {
         }
     }
 
-    /// Leases the next range of pages that this model and this version can do; nil if there is none now.
+    /// Notes that a lease's file cannot be read here, though the machine is well, and gives its pages back without
+    /// counting an attempt: another file of the same content is tried next.
+    package func report(
+        fileFault reason: String, lease: Lease, worker: Int64
+    ) async throws(DatabaseError) -> FaultReceipt {
+        let rows = try await database.query(
+            "SELECT quire.fault_file($1, $2, $3, $4, $5, $6)",
+            [
+                .int(worker), .int(lease.batchID), .int(lease.jobID), .int(lease.token), .int(lease.fileID),
+                .text(reason),
+            ])
+        guard var row = rows.first else { throw .unexpectedAnswer(reason: "no word of what became of a lease.") }
+        return try row.label()
+    }
+
+    /// Other files that lie beside a lease's and had no fault: where one of them can be read, the folder is there.
+    package func witnesses(for lease: Lease, limit: Int) async throws(DatabaseError) -> [SourceLocation] {
+        let rows = try await database.query(
+            """
+            SELECT w.root, w.path FROM quire.batch_file l CROSS JOIN LATERAL (
+              (SELECT f.root, f.path FROM quire.batch_file f
+                WHERE f.batch_id = l.batch_id AND f.document_id > $2 AND f.fault_count = 0 AND f.gone_at IS NULL
+                  AND f.root = l.root
+                ORDER BY f.document_id LIMIT $3)
+              UNION ALL
+              (SELECT f.root, f.path FROM quire.batch_file f
+                WHERE f.batch_id = l.batch_id AND f.document_id < $2 AND f.fault_count = 0 AND f.gone_at IS NULL
+                  AND f.root = l.root
+                ORDER BY f.document_id DESC LIMIT $3)) w
+            WHERE l.id = $1 LIMIT $4
+            """,
+            [.int(lease.fileID), .int(lease.documentID), .int((limit + 1) / 2), .int(limit)])
+        var witnesses: [SourceLocation] = []
+        for var row in rows { witnesses.append(try row.location()) }
+        return witnesses
+    }
+
+    /// Leases the next range of pages that this model, engine and precision can do; nil if there is none now.
     ///
     /// `roots` names those that the worker can reach: batches under others are left to other workers; nil means all.
-    /// Batches of the highest priority come first, and share by weight among themselves. The lease ends `leaseSeconds`
-    /// after the claim or the last pages recorded.
+    /// `excluded` are batches whose folders it cannot see. Batches of the highest priority come first, and share by weight
+    /// among themselves. The lease ends `leaseSeconds` after the claim, the last heartbeat that renewed it or the last pages
+    /// recorded.
+    ///
+    /// Should the answer be lost, the same `key` finds the job again: `isRepeated` says that it was used before.
     package func claim(
-        worker: Int64, modelDigest: String, roots: [String]? = nil, leaseSeconds: Double
+        worker: Int64, modelDigest: String, roots: [String]? = nil, leaseSeconds: Double,
+        excluding excluded: Set<Int64> = [],
+        key: Int64 = .random(in: 1...Int64.max), isRepeated: Bool = false
     ) async throws(DatabaseError) -> Lease? {
-        // Should the answer to the claim be lost, its key finds the job again.
-        let key = Int64.random(in: 1...Int64.max)
-        let attempts = Attempts()
+        let attempts = Attempts(hasBegun: isRepeated)
         return try await database.run { connection throws(DatabaseError) in
             let rows = try connection.query(
-                "SELECT * FROM quire.claim($1, $2, $3, $4, $5, $6)",
+                """
+                SELECT batch_id, job_id, token, document_id, sha256, format, root, path, size, modified_ns, changed_ns,
+                  first_page, n_pages, attempt, model_digest, mode, prompt, max_new_tokens, pdf_dpi, engine_version, weights,
+                  max_attempts, retry_seconds, recorded, must_be_alone, file_id, file_faults, page_count
+                FROM quire.claim($1, $2, $3, $4, $5, $6, $7)
+                """,
                 [
                     .int(worker), .text(modelDigest), roots.map { .texts($0) } ?? .null, .double(leaseSeconds),
-                    .int(key), .bool(attempts.isRepeated()),
+                    .int(key), .bool(attempts.isRepeated()), .ints(excluded.sorted()),
                 ])
             guard let row = rows.first else { return nil }
             return try Self.lease(row)
@@ -84,14 +132,15 @@ extension PageQueue {
     package func requirements() async throws(DatabaseError) -> Set<WorkRequirement> {
         let rows = try await database.query(
             """
-            SELECT DISTINCT b.source_root, p.model_digest, p.engine_version
+            SELECT DISTINCT b.source_root, p.model_digest, p.engine_version, p.precision
             FROM quire.batch b JOIN quire.pipeline p ON p.id = b.pipeline_id WHERE b.state = 'open' AND b.has_jobs
             """)
         var requirements: Set<WorkRequirement> = []
         for var row in rows {
             requirements.insert(
                 WorkRequirement(
-                    root: try row.text(), modelDigest: try row.text(), engineVersion: try row.text()))
+                    root: try row.text(), modelDigest: try row.text(), engineVersion: try row.text(),
+                    precision: try row.text()))
         }
         return requirements
     }
@@ -103,18 +152,22 @@ extension PageQueue {
         let document = try row.int64()
         let (sha256, format) = (try row.digest(), try row.label(DocumentFormat.self))
         let file = try row.location()
-        let stamp = FileStamp(size: try row.int64(), modifiedNanoseconds: try row.int64())
+        let stamp = FileStamp(
+            size: try row.int64(), modifiedNanoseconds: try row.int64(), changedNanoseconds: try row.optionalInt64())
         let first = try row.int()
         let last = first + (try row.int()) - 1
         let attempt = try row.int()
         let pipeline = try row.pipeline()
         let (maxAttempts, retrySeconds) = (try row.int(), try row.double())
         let recorded = try row.int()
+        let mustBeAlone = try row.bool()
+        let (fileID, fileFaults) = (try row.int64(), try row.int())
         return Lease(
             batchID: batch, jobID: job, token: token, documentID: document, sha256: sha256, format: format, file: file,
             stamp: stamp, pages: first...last,
             recordedElsewhere: Set((first...last).filter { recorded & (1 << ($0 - first)) != 0 }), attempt: attempt,
-            pipeline: pipeline, maxAttempts: maxAttempts, retrySeconds: retrySeconds, mustBeAlone: try row.bool())
+            pipeline: pipeline, maxAttempts: maxAttempts, retrySeconds: retrySeconds, mustBeAlone: mustBeAlone,
+            fileID: fileID, fileFaults: fileFaults, pageCount: try row.int())
     }
 
     private static func giveBack(
@@ -135,8 +188,10 @@ extension PageQueue {
 
 /// Tells the first run of work that may be repeated from the others.
 private final class Attempts: Sendable {
-    private let hasBegun = Atomic<Bool>(false)
+    private let hasBegun: Atomic<Bool>
 
-    /// False at the first call.
+    init(hasBegun: Bool) { self.hasBegun = Atomic(hasBegun) }
+
+    /// False at the first call, but where work of before is repeated.
     func isRepeated() -> Bool { hasBegun.exchange(true, ordering: .relaxed) }
 }

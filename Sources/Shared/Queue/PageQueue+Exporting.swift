@@ -43,6 +43,7 @@ extension PageQueue {
                   p.prompt_tokens, p.output_tokens, p.reached_end, p.encode_seconds, p.prefill_seconds,
                   p.decode_seconds, p.error, p.attempt, p.token, w.name, l.model_digest, coalesce(p.mode, l.mode),
                   coalesce(p.prompt, l.prompt), l.max_new_tokens, l.pdf_dpi, p.engine_version,
+                  coalesce(p.precision, w.precision, l.precision), p.program_version, p.redo_token IS NOT NULL,
                   to_char(p.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
                 FROM quire.page p
                 JOIN quire.document d ON d.id = p.document_id
@@ -97,8 +98,10 @@ extension PageQueue {
         let error = try row.optionalText()
         let (attempt, token, worker) = (try row.int(), try row.int64(), try row.optionalText())
         let pipeline = try row.pipeline()
+        let (program, isToBeReadAgain) = (try row.optionalText(), try row.bool())
         return ExportPage(
             page: number, state: state, text: text, facts: facts, error: error, attempt: attempt, token: token,
-            workerName: worker, pipeline: pipeline, finishedAt: try row.text())
+            workerName: worker, pipeline: pipeline, finishedAt: try row.text(), programVersion: program,
+            isToBeReadAgain: isToBeReadAgain)
     }
 }

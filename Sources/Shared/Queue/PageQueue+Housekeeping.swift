@@ -2,27 +2,65 @@ extension PageQueue {
     /// Seconds without a heartbeat after which a worker is taken for dead.
     package static let silenceSeconds = 45.0
 
+    /// Changes of the counts that one transaction folds at most.
+    package static let foldedAtOnce = 20_000
+
     /// Makes waiting jobs ready, takes back what lost workers hold, and brings the counts up to date.
     ///
-    /// Where several processes do it, one works and the others return at once. Processes that go on go by `Upkeep`, which
-    /// says by `canHear` whether silence means anything.
+    /// Each in a transaction of its own, so that one that is refused holds up no other; what was refused first is thrown at
+    /// the end. Where several processes do it, one works and the others return at once. Processes that go on go by
+    /// `Upkeep`, which says by `canHear` whether silence, and a lease that was not renewed, mean anything.
     package func maintain(
-        silenceSeconds: Double = silenceSeconds, canHear: @Sendable () -> Bool = { true }
+        silenceSeconds: Double = silenceSeconds, canHear: @escaping @Sendable () -> Bool = { true }
     ) async throws(DatabaseError) {
-        var rows = try await database.run { connection throws(DatabaseError) in
-            try connection.query(
-                "SELECT quire.keep_house($1, $2)",
-                [.int(AdvisoryLock.housekeeping), canHear() ? .double(silenceSeconds) : .null])
+        let turn: [SQLValue] = [.int(AdvisoryLock.housekeeping)]
+        var refusal: DatabaseError?
+        do throws(DatabaseError) {
+            var rows = try await database.run { connection throws(DatabaseError) in
+                try connection.query(
+                    "SELECT quire.end_silent($1, $2)", turn + [canHear() ? .double(silenceSeconds) : .null])
+            }
+            guard !rows.isEmpty, try rows[0].bool() else { return }
+        } catch { try Self.note(error, &refusal) }
+        do throws(DatabaseError) { try await database.query("SELECT quire.free_due()") } catch {
+            try Self.note(error, &refusal)
         }
-        guard !rows.isEmpty, try rows[0].optionalBool() == true else { return }
-        // In a transaction of its own, as status and submissions wait for the turn at the counts.
+        do throws(DatabaseError) { try await foldForAWhile() } catch { try Self.note(error, &refusal) }
+        do throws(DatabaseError) { try await database.query("SELECT quire.note_batches($1)", turn) } catch {
+            try Self.note(error, &refusal)
+        }
+        do throws(DatabaseError) { try await rescueLost(canHear) } catch { try Self.note(error, &refusal) }
+        if let refusal { throw refusal }
+    }
+
+    /// Keeps the first refusal for later; throws at once where there is no connection.
+    private static func note(_ error: DatabaseError, _ refusal: inout DatabaseError?) throws(DatabaseError) {
+        guard case .server = error else { throw error }
+        refusal = refusal ?? error
+    }
+
+    /// Folds in parts, for about two seconds where there is more.
+    private func foldForAWhile() async throws(DatabaseError) {
+        let end = ContinuousClock.now + .seconds(2)
+        repeat {
+            var rows = try await database.query(
+                "SELECT quire.try_fold($1, $2)", [.int(AdvisoryLock.housekeeping), .int(Self.foldedAtOnce)])
+            guard !rows.isEmpty, let folded = try rows[0].optionalInt64(), folded >= Self.foldedAtOnce else { return }
+        } while ContinuousClock.now < end
+    }
+
+    private func rescueLost(_ canHear: @escaping @Sendable () -> Bool) async throws(DatabaseError) {
+        var rows = try await database.run { connection throws(DatabaseError) in
+            try connection.query("SELECT quire.has_lost_leases($1)", [.bool(canHear())])
+        }
+        guard !rows.isEmpty, try rows[0].bool() else { return }
         try await database.transaction { connection throws(DatabaseError) in
             try Self.rescue(
                 connection,
                 where: """
-                    (j.due < now() OR NOT EXISTS (
+                    (($1 AND j.due < now()) OR NOT EXISTS (
                       SELECT FROM quire.worker w WHERE w.id = j.worker_id AND w.ended_at IS NULL))
-                    """, [])
+                    """, [.bool(canHear())])
         }
     }
 
@@ -37,20 +75,32 @@ extension PageQueue {
         }
     }
 
+    /// A worker as whoever shares its host can look for its process.
+    package struct HostWorker: Sendable {
+        package var id: Int64
+        package var pid: Int32
+        package var processStartTicks: Int64
+        package var bootID: String
+        /// Within which the process number means something; nil for workers of earlier versions.
+        package var pidNamespace: Int64?
+    }
+
     /// Workers that are registered and not known to have ended, on one host since its last start.
-    package func workersOnHost(
-        bootID: String, host: String
-    ) async throws(DatabaseError) -> [(id: Int64, pid: Int32, processStartTicks: Int64, bootID: String)] {
+    package func workersOnHost(bootID: String, host: String) async throws(DatabaseError) -> [HostWorker] {
         try await database.run { connection throws(DatabaseError) in
             let rows = try connection.query(
                 """
-                SELECT id, pid, process_start_ticks, boot_id FROM quire.worker
+                SELECT id, pid, process_start_ticks, boot_id, pid_namespace FROM quire.worker
                 WHERE ended_at IS NULL AND (boot_id = $1 OR host = $2) ORDER BY id
                 """, [.text(bootID), .text(host)])
-            var workers: [(id: Int64, pid: Int32, processStartTicks: Int64, bootID: String)] = []
+            var workers: [HostWorker] = []
             for var row in rows {
                 let (id, pid) = (try row.int64(), Int32(truncatingIfNeeded: try row.int64()))
-                workers.append((id, pid, try row.int64(), try row.text()))
+                let (ticks, boot) = (try row.int64(), try row.text())
+                workers.append(
+                    HostWorker(
+                        id: id, pid: pid, processStartTicks: ticks, bootID: boot,
+                        pidNamespace: try row.optionalInt64()))
             }
             return workers
         }
@@ -140,25 +190,8 @@ extension PageQueue {
     private static func quarantine(
         reason: String, _ key: [SQLValue], _ connection: Connection
     ) throws(DatabaseError) {
-        let rows = try connection.query(
-            """
-            WITH gone AS (DELETE FROM quire.job WHERE batch_id = $1 AND id = $2 RETURNING *),
-            stored AS (
-              INSERT INTO quire.page
-                (document_id, page_no, state, attempt, token, worker_id, mode, prompt, engine_version, error)
-              SELECT document_id, first_page, 'quarantined', attempt, token, worker_id, override_mode, override_prompt,
-                $3, $4
-              FROM gone ON CONFLICT DO NOTHING)
-            SELECT document_id, first_page FROM gone
-            """, key + [.text(QuireVersion.current), .text(reason)])
-        guard var row = rows.first else { return }
-        // Another batch may have settled the page meanwhile: what the table says is what counts.
         try connection.query(
-            """
-            INSERT INTO quire.tally_delta (batch_id, document_id, done, blank, failed, quarantined, worked)
-            SELECT $1, document_id, (state = 'done')::int, (state = 'blank')::int, (state = 'failed')::int,
-              (state = 'quarantined')::int, 1
-            FROM quire.page WHERE document_id = $2 AND page_no = $3
-            """, [key[0], .int(try row.int64()), .int(try row.int64())])
+            "SELECT quire.quarantine($1, $2, $3, $4, $5)",
+            key + [.text(QuireVersion.engine), .text(QuireVersion.current), .text(reason)])
     }
 }

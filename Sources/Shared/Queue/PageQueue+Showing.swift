@@ -54,7 +54,7 @@ extension PageQueue {
             let rows = try connection.query(
                 """
                 SELECT d.sha256, d.format, d.page_count, p.model_digest, p.mode, p.prompt, p.max_new_tokens, p.pdf_dpi,
-                  p.engine_version
+                  p.engine_version, p.precision
                 FROM quire.document d JOIN quire.pipeline p ON p.id = d.pipeline_id WHERE d.id = $1
                 """, [.int(document)])
             guard var row = rows.first else { throw .notFound(reason: "There is no document number \(document).") }
@@ -73,13 +73,19 @@ extension PageQueue {
     ) throws(DatabaseError) -> [PageReport.File] {
         let rows = try connection.query(
             """
-            SELECT b.name, f.root, f.path FROM quire.batch_document d
+            SELECT b.name, f.root, f.path, f.fault, f.fault_count, \(utc("f.gone_at")) FROM quire.batch_document d
             JOIN quire.batch_file f ON f.batch_id = d.batch_id AND f.document_id = d.document_id
             JOIN quire.batch b ON b.id = d.batch_id
             WHERE d.document_id = $1 ORDER BY f.id LIMIT 100
             """, [.int(document)])
         var files: [PageReport.File] = []
-        for var row in rows { files.append(PageReport.File(batch: try row.text(), location: try row.location())) }
+        for var row in rows {
+            let (batch, location) = (try row.text(), try row.location())
+            let (fault, faults) = (try row.optionalText(), try row.int())
+            files.append(
+                PageReport.File(
+                    batch: batch, location: location, fault: fault, faults: faults, goneAt: try row.optionalText()))
+        }
         return files
     }
 
@@ -88,7 +94,9 @@ extension PageQueue {
     ) throws(DatabaseError) -> [PageReport.Job] {
         let rows = try connection.query(
             """
-            SELECT b.name, b.state, j.state, \(utc("j.started_at")), \(utc("j.due")), j.token, w.name, w.host,
+            SELECT b.name, b.state, CASE WHEN j.state = 'waiting' AND j.due = 'infinity' THEN 'stranded'
+                ELSE j.state::text END, \(utc("j.started_at")),
+              CASE WHEN j.due < 'infinity' THEN \(utc("j.due")) END, j.token, w.name, w.host,
               j.attempt, j.losses
             FROM quire.job j JOIN quire.batch b ON b.id = j.batch_id LEFT JOIN quire.worker w ON w.id = j.worker_id
             WHERE j.document_id = $1 AND $2 BETWEEN j.first_page AND j.first_page + j.n_pages - 1 ORDER BY b.id

@@ -54,7 +54,8 @@ extension PageQueue {
                 ORDER BY id FOR NO KEY UPDATE
                 """, parameters)
             try JobSQL.lockAll(connection, where: "document_id = ANY ($1::bigint[])", parameters)
-            return try Self.requeue(selection, documents: documents, batch: batch, override: override, connection)
+            return try Self.freeStranded(documents: documents, batch: batch, connection)
+                + Self.requeue(selection, documents: documents, batch: batch, override: override, connection)
         }
     }
 
@@ -102,7 +103,7 @@ extension PageQueue {
         var documents: [Int64] = []
         for var row in rows { documents.append(try row.int64()) }
         try TallyFold.lock(connection)
-        try TallyFold.fold(connection)
+        try TallyFold.fold(batch, connection)
         _ = try JobSQL.queueMissing(
             connection, batch: batch, documents: documents, makingJobs: true,
             tally: """
@@ -143,6 +144,36 @@ extension PageQueue {
         }
     }
 
+    /// Columns of `quire.page` that `quire.page_history` has too.
+    private static let historyColumns = """
+        document_id, page_no, state, attempt, token, worker_id, finished_at, width, height, dpi, render_seconds,
+          encode_seconds, prefill_seconds, decode_seconds, prompt_tokens, output_tokens, reached_end, mode, prompt,
+          engine_version, markdown, layout, raw_text, error, program_version, precision
+        """
+
+    /// Takes the faults off all files of the documents, so that pages to which none led are tried again; returns how many
+    /// pages of the batch that are.
+    private static func freeStranded(
+        documents: [Int64], batch: Int64, _ connection: Connection
+    ) throws(DatabaseError) -> Int {
+        try connection.query(
+            """
+            UPDATE quire.batch_file f SET fault = NULL, fault_at = NULL, fault_count = 0
+            FROM quire.batch_document d
+            WHERE d.document_id = ANY ($1::bigint[]) AND f.batch_id = d.batch_id AND f.document_id = d.document_id
+              AND f.fault_count > 0
+            """, [.ints(documents)])
+        let rows = try connection.query(
+            """
+            SELECT coalesce(sum(n_pages), 0)::bigint FROM quire.job
+            WHERE batch_id = $1 AND document_id = ANY ($2::bigint[]) AND state = 'waiting' AND due = 'infinity'
+            """, [.int(batch), .ints(documents)])
+        guard var row = rows.first else { throw .unexpectedAnswer(reason: "no count of stranded pages.") }
+        let freed = try row.int()
+        try connection.query("SELECT quire.free_stranded($1)", [.ints(documents)])
+        return freed
+    }
+
     /// The caller has locked the documents, their batches and all their jobs.
     private static func requeue(
         _ selection: RetrySelection, documents: [Int64], batch: Int64, override: PipelineOverride?,
@@ -160,7 +191,9 @@ extension PageQueue {
             WITH gone AS (
               DELETE FROM quire.page p WHERE p.document_id = ANY ($2::bigint[]) AND \(condition)
                 AND ($5::bigint IS NULL OR p.page_no = $5) RETURNING *),
-            kept AS (INSERT INTO quire.page_history SELECT *, now() FROM gone),
+            kept AS (
+              INSERT INTO quire.page_history (\(historyColumns))
+              SELECT \(historyColumns) FROM gone),
             -- In a batch, a page with a result is tallied unless a job still covers it.
             again AS (
               SELECT b.batch_id, g.document_id, g.page_no, g.state

@@ -3,20 +3,25 @@ private import SystemPackage
 
 extension PageQueue {
     /// What the batch knows of the files at these places; unchanged ones need not be read again.
+    ///
+    /// Those that could not be read, or were gone, are not known: they are to be looked at anew.
     package func knownFiles(
         batch: Int64, at locations: [SourceLocation]
     ) async throws(DatabaseError) -> [SourceLocation: (stamp: FileStamp, isDocument: Bool)] {
         try await database.run { connection throws(DatabaseError) in
             let rows = try connection.query(
                 """
-                SELECT f.root, f.path, f.size, f.modified_ns, f.kind = 'document'
+                SELECT f.root, f.path, f.size, f.modified_ns, f.changed_ns, f.kind = 'document'
                 FROM unnest($2::text[], $3::bytea[]) s(root, path)
                 JOIN quire.batch_file f ON f.batch_id = $1 AND f.root = s.root AND sha256(f.path) = sha256(s.path)
+                WHERE f.fault_count = 0 AND f.gone_at IS NULL
                 """, [.int(batch), .texts(locations.map(\.root)), .byteArrays(locations.map(\.path.bytes))])
             var files: [SourceLocation: (stamp: FileStamp, isDocument: Bool)] = [:]
             for var row in rows {
                 let location = try row.location()
-                let stamp = FileStamp(size: try row.int64(), modifiedNanoseconds: try row.int64())
+                let stamp = FileStamp(
+                    size: try row.int64(), modifiedNanoseconds: try row.int64(),
+                    changedNanoseconds: try row.optionalInt64())
                 files[location] = (stamp, try row.bool())
             }
             return files
@@ -81,6 +86,7 @@ private struct Submission: Sendable {
     }
 
     func apply(to batch: Int64, _ connection: Connection) throws(DatabaseError) -> SubmitCounts {
+        try connection.query(AdvisoryLock.placesSQL)
         let rows = try connection.query(
             "SELECT state, pipeline_id FROM quire.batch WHERE id = $1 FOR NO KEY UPDATE", [.int(batch)])
         guard var row = rows.first else { throw .notFound(reason: "There is no batch number \(batch).") }
@@ -93,6 +99,9 @@ private struct Submission: Sendable {
             connection, batch: batch, documents: fresh, makingJobs: state != .cancelled,
             tally: "SELECT $1, document_id, 1, page_count, done, blank, failed, quarantined FROM recorded")
         try storeFiles(batch: batch, documents, connection)
+        if !documents.isEmpty {
+            try connection.query("SELECT quire.free_stranded($1)", [.ints(documents.values.sorted())])
+        }
 
         var counts = count(documents, known: known, fresh: Set(fresh))
         counts.pagesQueued = queued
@@ -181,18 +190,21 @@ private struct Submission: Sendable {
     ) throws(DatabaseError) {
         try connection.query(
             """
-            INSERT INTO quire.batch_file AS f (batch_id, root, path, size, modified_ns, kind, document_id, reason)
-            SELECT $1, s.root, s.path, s.size, s.modified_ns, s.kind::quire.file_kind, s.document_id, s.reason
-            FROM unnest($2::text[], $3::bytea[], $4::bigint[], $5::bigint[], $6::text[], $7::bigint[], $8::text[])
-              WITH ORDINALITY s(root, path, size, modified_ns, kind, document_id, reason, place)
+            INSERT INTO quire.batch_file AS f
+              (batch_id, root, path, size, modified_ns, changed_ns, kind, document_id, reason)
+            SELECT $1, s.root, s.path, s.size, s.modified_ns, s.changed_ns, s.kind::quire.file_kind, s.document_id, s.reason
+            FROM unnest($2::text[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[], $8::bigint[],
+              $9::text[]) WITH ORDINALITY s(root, path, size, modified_ns, changed_ns, kind, document_id, reason, place)
             ORDER BY s.place
             ON CONFLICT (batch_id, root, sha256(path)) DO UPDATE SET
-              (size, modified_ns, kind, document_id, reason)
-                = (excluded.size, excluded.modified_ns, excluded.kind, excluded.document_id, excluded.reason)
+              (size, modified_ns, changed_ns, kind, document_id, reason, fault, fault_at, fault_count, gone_at)
+                = (excluded.size, excluded.modified_ns, excluded.changed_ns, excluded.kind, excluded.document_id,
+                  excluded.reason, NULL, NULL, 0, NULL)
             """,
             [
                 .int(batch), .texts(files.map(\.location.root)), .byteArrays(files.map(\.location.path.bytes)),
                 .ints(files.map(\.stamp.size)), .ints(files.map(\.stamp.modifiedNanoseconds)),
+                .ints(files.map(\.stamp.changedNanoseconds)),
                 .texts(files.map(\.finding.kind)), .ints(files.map { documentID(of: $0, documents) }),
                 .texts(files.map(\.finding.reason)),
             ])
@@ -255,21 +267,21 @@ private struct Submission: Sendable {
         try JobSQL.deleteAll(connection, where: "batch_id = $1 AND document_id = ANY ($2::bigint[])", parameters)
         // With the jobs gone nobody adds to these documents' counts; the fold makes the counts final.
         try TallyFold.lock(connection)
-        try TallyFold.fold(connection)
+        try TallyFold.fold(batch, connection)
         try connection.query(
             """
             WITH gone AS (
               DELETE FROM quire.batch_document WHERE batch_id = $1 AND document_id = ANY ($2::bigint[]) RETURNING *),
             counts AS (
               SELECT count(*) AS documents, sum(page_count) AS pages, sum(done) AS done, sum(blank) AS blank,
-                sum(failed) AS failed, sum(quarantined) AS quarantined,
+                sum(failed) AS failed, sum(quarantined) AS quarantined, sum(stranded) AS stranded,
                 count(*) FILTER (WHERE done + blank = page_count) AS complete,
-                count(*) FILTER (WHERE done + blank + failed + quarantined = page_count AND failed + quarantined > 0)
-                  AS with_failures
+                count(*) FILTER (WHERE done + blank + failed + quarantined + stranded = page_count
+                  AND failed + quarantined + stranded > 0) AS with_failures
               FROM gone)
             UPDATE quire.tally t SET documents = t.documents - c.documents, pages = t.pages - c.pages,
               done = t.done - c.done, blank = t.blank - c.blank, failed = t.failed - c.failed,
-              quarantined = t.quarantined - c.quarantined, complete = t.complete - c.complete,
+              quarantined = t.quarantined - c.quarantined, stranded = t.stranded - c.stranded, complete = t.complete - c.complete,
               with_failures = t.with_failures - c.with_failures
             FROM counts c WHERE t.batch_id = $1 AND c.documents > 0
             """, parameters)

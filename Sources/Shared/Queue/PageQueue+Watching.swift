@@ -6,8 +6,8 @@ extension PageQueue {
         let rows = try await database.query(
             """
             SELECT b.id, b.name, b.state, b.priority, p.model_digest, p.mode, p.prompt, p.max_new_tokens, p.pdf_dpi,
-              p.engine_version, t.documents, t.complete, t.with_failures, t.unreadable, t.ignored, t.pages, t.done,
-              t.blank, t.failed, t.quarantined, t.leased, t.per_minute, t.is_current, t.deltas
+              p.engine_version, p.precision, t.documents, t.complete, t.with_failures, t.unreadable, t.ignored, t.pages, t.done,
+              t.blank, t.failed, t.quarantined, t.stranded, t.leased, t.per_minute, t.is_current, t.fold_error, t.deltas
             FROM quire.progress($1) t
             JOIN quire.batch b ON b.id = t.batch_id
             JOIN quire.pipeline p ON p.id = b.pipeline_id
@@ -37,7 +37,8 @@ extension PageQueue {
             SELECT w.id, w.name, w.host, w.pid, w.device, w.version, w.model_digest,
               extract(epoch FROM now() - w.seen_at)::float8,
               (SELECT coalesce(sum(n_pages), 0)::bigint FROM quire.job j WHERE j.worker_id = w.id AND j.state = 'leased'),
-              w.should_drain, array_to_string(w.roots, E'\\x1F')
+              w.should_drain, coalesce(w.engine_version, w.version), coalesce(w.precision, 'bf16'), w.unwell,
+              \(Self.utc("w.unwell_since")), array_to_string(w.roots, E'\\x1F')
             FROM quire.worker w WHERE w.ended_at IS NULL ORDER BY w.id
             """)
         var workers: [WorkerStatus] = []
@@ -46,11 +47,15 @@ extension PageQueue {
             let pid = Int32(truncatingIfNeeded: try row.int64())
             let (device, version, digest) = (try row.text(), try row.text(), try row.text())
             let (seconds, leasedPages) = (try row.double(), try row.int())
+            let isDraining = try row.bool()
+            let (engine, precision) = (try row.text(), try row.text())
+            let (unwell, unwellSince) = (try row.optionalText(), try row.optionalText())
             workers.append(
                 WorkerStatus(
                     id: id, name: name, host: host, pid: pid, device: device, version: version, modelDigest: digest,
-                    secondsSinceSeen: seconds, leasedPages: leasedPages, isDraining: try row.bool(),
-                    roots: Self.roots(try row.optionalText())))
+                    secondsSinceSeen: seconds, leasedPages: leasedPages, isDraining: isDraining,
+                    roots: Self.roots(try row.optionalText()), engineVersion: engine, precision: precision,
+                    unwell: unwell, unwellSince: unwellSince))
         }
         return workers
     }
@@ -112,10 +117,12 @@ extension PageQueue {
         pages.blank = try row.int()
         pages.failed = try row.int()
         pages.quarantined = try row.int()
-        pages.pending = pages.total - pages.done - pages.blank - pages.failed - pages.quarantined
+        pages.stranded = try row.int()
+        pages.pending = pages.total - pages.done - pages.blank - pages.failed - pages.quarantined - pages.stranded
         pages.leased = try row.int()
         let perMinute = try row.optionalDouble()
         let isCurrent = try row.optionalBool() ?? false
+        let countsProblem = try row.optionalText()
         var secondsLeft: Double?
         if pages.pending == 0 {
             secondsLeft = 0
@@ -124,6 +131,6 @@ extension PageQueue {
         }
         return BatchStatus(
             id: id, name: name, state: state, priority: priority, pipeline: pipeline, documents: documents,
-            pages: pages, pagesPerMinute: perMinute, secondsLeft: secondsLeft)
+            pages: pages, pagesPerMinute: perMinute, secondsLeft: secondsLeft, countsProblem: countsProblem)
     }
 }

@@ -4,6 +4,7 @@ extension PageQueue {
         let rows = try await database.query(
             """
             SELECT w.id, w.name, w.host, w.pid, w.device, w.version, w.model_digest,
+              coalesce(w.engine_version, w.version), coalesce(w.precision, 'bf16'), w.unwell, \(Self.utc("w.unwell_since")),
               array_to_string(w.roots, E'\\x1F'), w.ended_at IS NOT NULL, w.should_drain,
               extract(epoch FROM now() - w.seen_at)::float8, \(Self.utc("w.registered_at")), \(Self.utc("w.ended_at")),
               j.pages, j.handed_over + (SELECT coalesce(sum(a.n_pages), 0)::bigint FROM quire.attempt a
@@ -23,6 +24,8 @@ extension PageQueue {
             let (id, name, host) = (try row.int64(), try row.text(), try row.text())
             let pid = Int32(truncatingIfNeeded: try row.int64())
             let (device, version, digest) = (try row.text(), try row.text(), try row.text())
+            let (engine, precision) = (try row.text(), try row.text())
+            let (unwell, unwellSince) = (try row.optionalText(), try row.optionalText())
             let roots = Self.roots(try row.optionalText())
             let (hasEnded, shouldDrain) = (try row.bool(), try row.bool())
             let seconds = try row.double()
@@ -31,10 +34,11 @@ extension PageQueue {
             workers.append(
                 WorkerActivity(
                     id: id, name: name, host: host, pid: pid, device: device, version: version, modelDigest: digest,
-                    roots: roots,
+                    roots: roots, engineVersion: engine, precision: precision,
                     state: WorkerActivity.state(
                         hasEnded: hasEnded, shouldDrain: shouldDrain, secondsSinceSeen: seconds,
-                        pagesInHand: pagesInHand),
+                        pagesInHand: pagesInHand, isUnwell: unwell != nil),
+                    unwell: unwell, unwellSince: unwellSince,
                     secondsSinceSeen: seconds, pagesInHand: pagesInHand, pagesDone: try row.int(),
                     registeredAt: registeredAt, endedAt: endedAt))
         }

@@ -15,7 +15,7 @@ struct RecordOrder: Sendable {
     }
 
     static let sql = """
-        SELECT * FROM quire.record(\((1...32).map { "$\($0)" }.joined(separator: ", ")))
+        SELECT * FROM quire.record(\((1...35).map { "$\($0)" }.joined(separator: ", ")))
         """
 
     let parameters: [SQLValue]
@@ -35,7 +35,7 @@ struct RecordOrder: Sendable {
                 .int(worker), .int(lease.batchID), .int(lease.jobID), .int(lease.token), .int(lease.documentID),
                 .int(first), .int(last), .int(handed?.lowerBound ?? first), .int(handed?.count ?? 0),
                 .ints(plan.postponed.map(\.page)), .doubles(plan.postponed.map(\.seconds)), .text(plan.lastError),
-                .text(QuireVersion.current), .ints(stored.map(\.page)), .texts(results.map(\.state.rawValue)),
+                .text(QuireVersion.engine), .ints(stored.map(\.page)), .texts(results.map(\.state.rawValue)),
                 .ints(facts.map { $0.map { Int64($0.width) } }), .ints(facts.map { $0.map { Int64($0.height) } }),
                 .doubles(facts.map { $0?.dpi }), .doubles(facts.map { $0?.renderSeconds }),
             ] + Self.columns(texts)
@@ -44,6 +44,9 @@ struct RecordOrder: Sendable {
                 figures.isEmpty ? .null : .ints(figures.map(\.page)),
                 figures.isEmpty ? .null : .texts(figures.map(\.figure.name)),
                 figures.isEmpty ? .null : .byteArrays(figures.map(\.figure.jpeg)),
+                .text(QuireVersion.current), .text(lease.pipeline.precision),
+                // It can be read again.
+                lease.fileFaults > 0 ? .int(lease.fileID) : .null,
             ]
     }
 

@@ -8,13 +8,13 @@ extension Row {
         return SourceLocation(root: root, path: FilePath(bytes: try bytes()))
     }
 
-    /// The next six columns: the fields of a pipeline, in their order.
+    /// The next seven columns: the fields of a pipeline, in their order.
     mutating func pipeline() throws(DatabaseError) -> Pipeline {
         let (digest, mode, prompt) = (try text(), try text(), try text())
         let (tokens, dpi) = (try int(), try int())
         return Pipeline(
             modelDigest: digest, mode: mode, prompt: prompt, maxNewTokens: tokens, pdfDPI: dpi,
-            engineVersion: try text())
+            engineVersion: try text(), precision: try text())
     }
 
     /// The next column: a SHA-256 digest.

@@ -5,8 +5,8 @@ enum TallyFold {
         try connection.query("SELECT pg_advisory_xact_lock($1)", [.int(AdvisoryLock.housekeeping)])
     }
 
-    /// Folds all deltas that are there; the caller has the turn.
-    static func fold(_ connection: Connection) throws(DatabaseError) {
-        try connection.query("SELECT quire.fold_tallies()")
+    /// Folds all deltas of one batch that are there; the caller has the turn.
+    static func fold(_ batch: Int64, _ connection: Connection) throws(DatabaseError) {
+        try connection.query("SELECT quire.fold_tallies($1)", [.int(batch)])
     }
 }
