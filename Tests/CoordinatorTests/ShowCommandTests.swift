@@ -32,7 +32,8 @@ import Testing
             "seconds     render 0.500, encode 1.250, prefill 2.000, decode 3.000; together 6.750",
             "tokens      10 of the prompt, 20 written", "model       \(ExportFixture.model)",
             "mode        tiny, at most 512 tokens, vector pages at 144 dpi", "prompt      <image> Free OCR.",
-            "engine      \(QuireVersion.current)", "Text\n# July\n\nWords\n",
+            "engine      \(QuireVersion.engine)", "weights     bf16", "program     Quire \(QuireVersion.current)",
+            "Text\n# July\n\nWords\n",
         ] {
             #expect(result.output.contains(line + "\n") || result.output.hasSuffix(line), "\(line)\n\(result.output)")
         }

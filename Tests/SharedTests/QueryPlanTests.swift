@@ -115,7 +115,11 @@ import Testing
         #expect(Self.isEntered("page", plans) && Self.isEntered("attempt", plans), "\(text)")
         #expect(Self.isEntered("tally_delta", plans), "\(text)")
         let scans = Set(Self.scans(plans).filter { $0.contains(" on job") || $0.contains(" on page") })
-        #expect(scans.allSatisfy { $0.contains("job_pkey") || $0.contains("page_pkey") }, "\(scans)")
+        let others = scans.filter { !$0.contains("job_stranded") }
+        #expect(others.allSatisfy { $0.contains("job_pkey") || $0.contains("page_pkey") }, "\(scans)")
+        // Whether a job is stranded is read from an index of nothing else.
+        let stranded = text.split(separator: "\n").filter { $0.contains("using job_stranded") }
+        #expect(!stranded.isEmpty && stranded.allSatisfy { $0.contains("rows=0 loops=1") }, "\(stranded)")
     }
 
     @Test func `pages that another batch has recorded are counted by primary key`() async throws {

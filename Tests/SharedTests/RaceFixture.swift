@@ -74,7 +74,13 @@ struct RaceFixture {
         let hasWaited = try await isThroughOrWaiting(secondTask)
         switch ending {
         case .commits: break
-        case .rollsBack: try await end("pg_cancel_backend")
+        case .rollsBack:
+            // An order of several transactions goes on with the next one, which is cancelled too.
+            let hasEnded = Flag(firstTask)
+            while !hasEnded.isSet {
+                try await end("pg_cancel_backend")
+                try await Task.sleep(for: .milliseconds(5))
+            }
         case .isCutAndRepeated:
             let connection = try await fixture.number(Self.gatedProcess)
             // It cannot come back before the other one is through.
@@ -84,7 +90,6 @@ struct RaceFixture {
             _ = await secondTask.result
             try await allowConnections(true)
         }
-        if case .rollsBack = ending { _ = await firstTask.result }
         try await openGate()
         let firstResult = await firstTask.result
         let value: First? = ending == .rollsBack ? nil : try firstResult.get()

@@ -54,9 +54,10 @@ struct PageDisplay {
             "model       \(pipeline.modelDigest)",
             "mode        \(pipeline.mode), at most \(pipeline.maxNewTokens) tokens, vector pages at \(pipeline.pdfDPI) dpi",
             "prompt      \(OneLine.text(pipeline.prompt))",
-            "engine      \(pipeline.engineVersion), weights in \(pipeline.precision)"
-                + (report.result?.programVersion.map { ", read by Quire \($0)" } ?? ""),
+            "engine      \(pipeline.engineVersion)",
+            "weights     \(pipeline.precision)",
         ]
+        if let program = report.result?.programVersion { lines.append("program     Quire \(OneLine.text(program))") }
         lines += ["", "Attempts"] + attemptLines.map { "  " + $0 }
         for earlier in report.replaced {
             lines.append(
