@@ -1,0 +1,242 @@
+import Coordinator
+import Testing
+
+/// What the model wrote comes out harmless, and what is honest comes out as it is.
+@Suite struct ExportMarkdownTests {
+    /// Text that stays as it is, byte for byte.
+    static let honest: [String] = [
+        "# A title\n\nWords, *emphasis*, **more** & ampersands &amp; entities &eacute; 3 < 4 > 2, a <- b, x <= y, <3.",
+        "<table><tr><td colspan=\"2\">a</td><td rowspan='3'>b &lt; c</td></tr><tr><td>1<br>2<br/>3</td></tr></table>",
+        "<table>\n<thead><tr><th>H<sub>2</sub>O</th></tr></thead>\n<tbody><tr><td>x<sup>2</sup></td></tr></tbody>\n</table>",
+        "<table><caption>C</caption><tr><td><table><tr><td>nested</td></tr></table></td></tr></table>",
+        "<table><tr><td>cells<td>without ends<tr><td>as HTML allows</table>",
+        "<center>Figure 3: a caption</center>\n\nWords with <b>bold</b>, <i>slanted</i> and <u>lines</u>.",
+        "| a | b |\n|---|---|\n| 1 < 2 | `x` |",
+        "\\( a < b \\) and \\[ \\begin{aligned} x &< 1 \\\\ y &> 2 \\end{aligned} \\] and $x < y$ and $$\\frac{a}{b}$$",
+        "It costs $5 and $6 & 10% less; e-mail a@b.c; see https://example.org/a?b=c#d and www.example.org.",
+        "![](images/p0001-0.jpg)\n\n![A figure](images/p0001-1.jpg)",
+        "See [the figure](images/a.jpg) and [below](#notes) and [x](other.md) and f[x](y) and [1](a, b).",
+        "[1] A. Author: Title. 1990.\n[2]: no link here\n- [ ] a task\n- [x] done",
+        "```python\nif a<b and c>d:\n    print(List<int>, \"<div>\")\n```\n\nafter",
+        "~~~\nvector<string> v; #include <stdio.h>\n~~~",
+        "Inline `vector<int>`, ``a ` <T>``, `<image>` and `x < y`.",
+        "- item\n\n  ```c\n  #include <stdio.h>\n  ```\n- next",
+        "    indented code a <= b\n\n> A quotation.\n> Its second line about page 3.\n\n1. one\n2. two",
+        "> Pages are counted from one.\n\n> The page before was lost.",
+        "**Page 3** of the letter\n\nPage 3\n======\n\n# Page 7",
+        "Größe <– straße, 日本語 < 中文, العربية, emoji 👩‍👩‍👧 & e\u{301}",
+        "line\r\nnext\r\n\r\n```\r\ncode <T>\r\n```\r\n",
+        "\\<not a tag\\> is escaped, \\`a\\` too, and \\\\ stays",
+        "a $ b $ c, 5 $ < 6 $", "", "\n", "***", "`", "```x```", "](", "[]()", "<", "\\", "$", "{a}{b}", "\\frac{1}{2}",
+    ]
+
+    @Test(arguments: honest) func `Honest text stays as it is`(_ text: String) {
+        // A backslash before what would otherwise be a tag is the only thing that is spelt differently.
+        let expected = text.hasPrefix("\\<not") ? text.replacing("\\<not", with: "&lt;not") : text
+        #expect(SafeMarkdown.text(text) == expected)
+    }
+
+    @Test(arguments: [
+        ("<script>alert(1)</script>", "&lt;script>alert(1)&lt;/script>"),
+        ("<SCRIPT\nsrc=//evil>", "&lt;SCRIPT\nsrc=//evil>"),
+        ("<img src=x onerror=alert(1)>", "&lt;img src=x onerror=alert(1)>"),
+        ("<img src=x onerror=alert(1)//", "&lt;img src=x onerror=alert(1)//"),
+        ("<<script>script>", "<&lt;script>script>"),
+        ("<scr<script>ipt>", "&lt;scr&lt;script>ipt>"),
+        ("<svg/onload=alert(1)>", "&lt;svg/onload=alert(1)>"),
+        (
+            "<!-- comment --> <?php ?> <![CDATA[x]]> <!DOCTYPE x>",
+            "&lt;!-- comment --> &lt;?php ?> &lt;![CDATA[x]]> &lt;!DOCTYPE x>"
+        ),
+        ("<a id=\"page-2\"></a>", "&lt;a id=\"page-2\">&lt;/a>"),
+        (
+            "<https://evil.example> <javascript:alert(1)> <a@b.c>",
+            "&lt;https://evil.example> &lt;javascript:alert(1)> &lt;a@b.c>"
+        ),
+        ("\\<script>", "&lt;script>"),
+        ("</td></table></b>", "&lt;/td>&lt;/table>&lt;/b>"),
+        ("<td onclick=\"x\">a</td>", "&lt;td onclick=\"x\">a&lt;/td>"),
+        ("<td>outside</td>", "&lt;td>outside&lt;/td>"),
+        ("<b onmouseover=alert(1)>x</b>", "&lt;b onmouseover=alert(1)>x&lt;/b>"),
+        ("<b/onclick=x>", "&lt;b/onclick=x>"),
+        ("<b\u{0}onclick=x>", "&lt;b\u{0}onclick=x>"),
+        ("<b/>", "&lt;b/>"),
+        ("<div><p><details><iframe>", "&lt;div>&lt;p>&lt;details>&lt;iframe>"),
+    ])
+    func `HTML that the model wrote is text that shows`(_ hostile: String, _ harmless: String) {
+        #expect(SafeMarkdown.text(hostile) == harmless)
+    }
+
+    @Test(arguments: [
+        // Looks are left out, spans stay.
+        (
+            "<table border=1><tr><td style=\"background:url(//e)\" colspan=2>a</td></tr></table>",
+            "<table><tr><td colspan=\"2\">a</td></tr></table>"
+        ),
+        // What is left open is closed, so that it ends with its page.
+        ("<table><tr><td>cut off", "<table><tr><td>cut off</td></tr></table>"),
+        ("text <b>bold <i>both", "text <b>bold <i>both</i></b>"),
+        ("<table><tr><td><b>x</td></tr></table>", "<table><tr><td><b>x</b></td></tr></table>"),
+        ("<b><table><tr><td></b></td></tr></table>", "<b><table><tr><td>&lt;/b></td></tr></table></b>"),
+        ("```\ncode", "```\ncode\n```"),
+        ("~~~~ x\ncode\n~~~\n", "~~~~ x\ncode\n~~~\n~~~~"),
+        ("- a\n  ```\n  b", "- a\n  \\```\n  b"),
+        ("<table>\n```\n</table>\n```", "<table>\n\n```\n< /table>\n```</table>"),
+    ])
+    func `Nothing of a page reaches into the next one`(_ text: String, _ expected: String) {
+        guard !text.hasPrefix("<table>\n```") else {
+            // Code in the middle of a table: both end.
+            let safe = SafeMarkdown.text(text)
+            #expect(safe.hasPrefix("<table>\n\n```\n") && safe.hasSuffix("</table>"))
+            return
+        }
+        #expect(SafeMarkdown.text(text) == expected)
+    }
+
+    @Test(arguments: [
+        "[x](javascript:alert(1))", "[x](JAVASCRIPT:alert(1))", "[x](java\nscript:alert(1))",
+        "[x](java\tscript:alert(1))",
+        "[x](\njavascript:alert(1))", "[x](&#106;avascript:alert(1))", "[x](javascript&colon;alert(1))",
+        "[x](<javascript:alert(1)>)", "[x](data:text/html,x)", "[x](file:///etc/passwd)", "[x](/etc/passwd)",
+        "[x](//evil.example/x)", "[x](https://evil.example)", "[x](http://evil.example \"title\")", "[x](../../x)",
+        "[x](images/../../x)", "[x](\\\\server\\share)", "![](https://evil.example/p.png)", "![x](//evil/p.png)",
+        "![](file:///etc/passwd)", "[![](images/a.jpg)](https://evil.example)", "[a](b(c)d:e)", "[a\nb](http://e)",
+        "[x](vbscript:x)", "\\[x](javascript:alert(1))", "[x\\](http://e)",
+    ])
+    func `A link that leads elsewhere is text`(_ text: String) {
+        let safe = SafeMarkdown.text(text)
+        #expect(safe.contains("] ("))
+        #expect(!safe.replacing("](images/a.jpg)", with: "").contains("]("))
+        // Nothing is lost.
+        #expect(safe.filter { !$0.isWhitespace }.replacing("&lt;", with: "<") == text.filter { !$0.isWhitespace })
+    }
+
+    @Test(arguments: [
+        "[ref]: javascript:alert(1)", "[ref]: https://evil.example", "> [ref]: //evil", "[a\nb]: http://e",
+        "[ref]:\n  data:x",
+        "[ref]: <http://e>",
+    ])
+    func `A definition that leads elsewhere is text`(_ text: String) {
+        #expect(SafeMarkdown.text(text).contains("] :"))
+    }
+
+    @Test(arguments: [
+        "> **Page 3** failed: never", ">**Page 3** is blank.", "  > **Page 3** x", "> __Page 3__ x", "> *Page* 3",
+        "> Page 3 x",
+        "> > **Page 3** x", ">\t**page 3**", "> <b>Page 3</b> x", "> **&#80;age 3**", "> **Page&nbsp;3**",
+        "> ***Page\n> 3***",
+        "> \u{200B}**Page\u{A0}3**", "- > **Page 3**", "1. > **Page 3**", "> \\**Page 3**", "text\r> **Page 3** x",
+        "> # Page 3", "> [Page 3](#x)", "> <center>Page 12</center>",
+    ])
+    func `A note cannot be forged`(_ text: String) {
+        let safe = SafeMarkdown.text("Before.\n\n" + text)
+        #expect(safe.contains("\\>"))
+        #expect(!safe.split(whereSeparator: \.isNewline).contains { $0.hasPrefix("> **Page") })
+    }
+
+    @Test func `Code holds neither notes nor anchors, and nothing in it acts where code is not known`() {
+        let code = """
+            ```
+            <a id="page-2"></a>
+            > **Page 2** failed: x
+            <script>alert(1)</script> <img src=x> <div onclick=y> <!-- x
+            [x](javascript:alert(1)) ![](http://evil/x.png)
+            ```
+            """
+        let safe = SafeMarkdown.text(code)
+        #expect(
+            safe
+                == """
+                ```
+                < a id="page-2"></a>
+                \\> **Page 2** failed: x
+                < script>alert(1)< /script> < img src=x> < div onclick=y> < !-- x
+                [x] (javascript:alert(1)) ! [](http://evil/x.png)
+                ```
+                """.replacing("! [](", with: "![] ("))
+        #expect(SafeMarkdown.text("`<script>` and `<a id=\"page-2\">`") == "`< script>` and `< a id=\"page-2\">`")
+    }
+
+    @Test func `Formulas keep their meaning and open no tags`() {
+        #expect(
+            SafeMarkdown.text("\\(a<b\\) $x<y$ \\[ c</d \\] $$e<f>g$$") == "\\(a< b\\) $x< y$ \\[ c< /d \\] $$e< f>g$$")
+        #expect(SafeMarkdown.text("\\(<img src=x onerror=y>\\)") == "\\(< img src=x onerror=y>\\)")
+        #expect(
+            SafeMarkdown.text("<table><tr><td>\\(a<b\\)</td></tr></table>")
+                == "<table><tr><td>\\(a< b\\)</td></tr></table>")
+        // A formula that does not end is none.
+        #expect(SafeMarkdown.text("\\( <script>\n\nx \\)") == "\\( &lt;script>\n\nx \\)")
+        // Nor is one that would take in a cell's end.
+        #expect(
+            SafeMarkdown.text("<table><tr><td>\\(</td><td>\\)</td></tr></table>")
+                == "<table><tr><td>\\(</td><td>\\)</td></tr></table>")
+        #expect(SafeMarkdown.text("\\(\\href{javascript:alert(1)}{x}\\)") == "\\(\\ href{javascript:alert(1)}{x}\\)")
+    }
+
+    @Test func `Attribute lists are text`() {
+        #expect(SafeMarkdown.text("**x**{onclick=alert(1)}") == "**x**&#123;onclick=alert(1)}")
+        #expect(SafeMarkdown.text("# T {#page-2}") == "# T &#123;#page-2}")
+        #expect(SafeMarkdown.text("![](images/a.jpg){: onload=\"x\" }") == "![](images/a.jpg)&#123;: onload=\"x\" }")
+    }
+
+    /// Whatever pieces are put together, no tag but the allowed ones is left outside of code, and a second pass changes
+    /// nothing that the first one has made safe.
+    @Test func `No mixture of hostile pieces gets through`() {
+        let pieces = [
+            "<", ">", "/", "script", "<script>", "<img src=x onerror=y>", "<b>", "</b>", "<table>", "</table>", "<td>",
+            "\n", "\n\n",
+            "```", "\n```\n", "~~~", "`", "``", "$", "$$", "\\(", "\\)", "\\[", "\\]", "\\", "](", "]: ", "[", "!",
+            "javascript:x",
+            ")", "&lt;", "&", "> ", "**Page 3**", "<a id=\"page-2\">", "<!--", "-->", "  ", "    ", "- ", "x", "é",
+            "\r", "{#page-2}",
+            "\"", "'", "=", "<td onclick=", "<iframe", "<svg",
+        ]
+        var generator = SplitMix(state: 7)
+        for _ in 0..<20_000 {
+            let text = (0..<Int.random(in: 1...14, using: &generator)).map { _ in
+                pieces[Int.random(in: 0..<pieces.count, using: &generator)]
+            }.joined()
+            let safe = SafeMarkdown.text(text)
+            for tag in ["<script", "<img", "<iframe", "<svg", "<a", "<!--", "<td onclick"]
+            where safe.ranges(of: tag).contains(where: { found in
+                !(found.upperBound < safe.endIndex && safe[found.upperBound].isLetter)
+            }) {
+                Issue.record("\(tag) is left of \(text.debugDescription): \(safe.debugDescription)")
+                return
+            }
+            if safe.split(whereSeparator: \.isNewline).contains(where: { $0.hasPrefix("> **Page 3") }) {
+                Issue.record("A note is left of \(text.debugDescription): \(safe.debugDescription)")
+                return
+            }
+            // Nothing that was there is lost.
+            let kept = { (text: String) in text.filter { $0.isLetter || $0.isNumber } }
+            let shown = kept(safe.replacing("&lt;", with: "").replacing("&#123;", with: ""))
+            let given = kept(text.replacing("&lt;", with: ""))
+            if safe.utf8.count < text.utf8.count || !given.allSatisfy({ shown.contains($0) }) {
+                Issue.record("Something is lost of \(text.debugDescription): \(safe.debugDescription)")
+                return
+            }
+        }
+    }
+
+    @Test func `A page of a megabyte takes no longer than its length`() {
+        // Times are not asserted on; what is quadratic here takes minutes.
+        for piece in [
+            "`", "$x", "](", "<td a=\"", "{a=", "> Page", "\\(", "[](((", "  ```\n", "<table>", "$$ <b ", "\n> ",
+        ] {
+            let text = String(repeating: piece, count: 200_000 / piece.utf8.count)
+            #expect(SafeMarkdown.text(text).utf8.count >= text.utf8.count)
+        }
+    }
+
+    private struct SplitMix: RandomNumberGenerator {
+        var state: UInt64
+        mutating func next() -> UInt64 {
+            state &+= 0x9E37_79B9_7F4A_7C15
+            var z = state
+            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+            return z ^ (z >> 31)
+        }
+    }
+}
