@@ -25,6 +25,7 @@ let package = Package(
         .executable(name: "quire-gpu-bench", targets: ["GPUBench"]),
         .executable(name: "quire-fake-worker", targets: ["FakeWorker"]),
         .executable(name: "quire-soak", targets: ["Soak"]),
+        .library(name: "quire-power-cut", type: .dynamic, targets: ["PowerCut"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -99,6 +100,7 @@ let package = Package(
         .target(
             name: "CUDAShim", path: "Tests/CUDAShim",
             cxxSettings: [.headerSearchPath("."), .unsafeFlags(["-std=c++20", "-O2"])]),
+        .target(name: "PowerCut", path: "Tests/PowerCut"),
         .testTarget(
             name: "InferenceTests",
             dependencies: [

@@ -61,7 +61,7 @@ import Testing
         #expect(fixture.string("a.pdf/extra/deep.txt") == "deep")
         #expect(fixture.string("a.pdf/document.md")?.contains("Second") == true)
         #expect(fixture.string("a.pdf/document.md.edited") == "corrected")
-        #expect(try !fixture.names().contains { $0.contains(".quire-") })
+        #expect(try fixture.leftovers() == [])
     }
 
     @Test func `A file that was removed is written again`() async throws {
@@ -90,7 +90,7 @@ import Testing
         let report = try await fixture.export()
         #expect(report.unchanged == 2)
         #expect(fixture.string("a.pdf/document.md")?.contains("First") == true)
-        #expect(try !fixture.names().contains { $0.contains(".quire-") })
+        #expect(try fixture.leftovers() == [])
     }
 
     @Test func `Something that no export wrote is left alone, and the rest is exported`() async throws {
@@ -107,7 +107,7 @@ import Testing
         try FileManager.default.createSymbolicLink(
             atPath: fixture.out.appending("c").string, withDestinationPath: fixture.scratch.path.string)
         let report = try await fixture.export()
-        #expect(report.blocked.map(\.path) == ["a.pdf", "b.pdf", "c/d.pdf"])
+        #expect(report.blocked.shown.map(\.path) == ["a.pdf", "b.pdf", "c/d.pdf"])
         #expect(!report.isComplete)
         #expect(fixture.string("a.pdf") == "the document itself")
         #expect(fixture.string("b.pdf/thesis.txt") == "precious")
@@ -134,5 +134,23 @@ import Testing
         defer { try? file.close() }
         #expect(flock(file.rawValue, LOCK_EX) == 0)
         await #expect(throws: ExportError.self) { try await fixture.export() }
+    }
+
+    @Test func `An export of an earlier version is taken over, with what others put there`() async throws {
+        let fixture = try await exported()
+        for name in ["a.pdf", "b.pdf"] {
+            let manifest = FilePath("\(name)/manifest.json")
+            let text = try #require(fixture.string(manifest)).split(separator: "\n").filter { !$0.contains("stranded") }
+            try fixture.write(text.joined(separator: "\n"), to: fixture.out.appending(manifest.components))
+            try FileManager.default.removeItem(atPath: fixture.out.appending("\(name)/.quire-document").string)
+        }
+        try FileManager.default.removeItem(atPath: fixture.out.appending(".quire-export").string)
+        try fixture.write("my note", to: fixture.out.appending("a.pdf/note.txt"))
+        try fixture.write("corrected", to: fixture.out.appending("b.pdf/document.md"))
+        let report = try await fixture.export()
+        #expect(report.written == 2 && report.isComplete)
+        #expect(fixture.string("a.pdf/note.txt") == "my note")
+        #expect(fixture.string("b.pdf/document.md.edited") == "corrected")
+        #expect(try await fixture.export().unchanged == 2)
     }
 }

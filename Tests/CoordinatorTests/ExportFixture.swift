@@ -70,9 +70,19 @@ struct ExportFixture {
                 version: version, modelDigest: model, roots: roots, engineVersion: version))
     }
 
-    func export(_ formats: Set<ExportFormat> = Set(ExportFormat.allCases)) async throws -> ExportReport {
-        try await Exporter(queue: queue, batch: batch, directory: out, formats: formats).export()
+    func export(
+        _ formats: Set<ExportFormat> = Set(ExportFormat.allCases), isRaw: Bool = false
+    ) async throws -> ExportReport {
+        try await Exporter(queue: queue, batch: batch, directory: out, formats: formats, isRaw: isRaw).export()
     }
+
+    /// Takes a file out of the batch, as if it had never been submitted.
+    func remove(_ path: FilePath) async throws {
+        try await database.query("DELETE FROM quire.batch_file WHERE path = $1", [.bytes(path.bytes)])
+    }
+
+    /// The entries of `batch.json`.
+    func listed() throws -> [[String: Any]] { try json("batch.json")["files"] as? [[String: Any]] ?? [] }
 
     static func text(
         _ markdown: String, layout: String = "[]", figures: [Figure] = [], reachedEnd: Bool = true
@@ -107,6 +117,11 @@ struct ExportFixture {
     /// All names below the export folder, folders with a slash, in order.
     func names() throws -> [String] {
         try FileManager.default.subpathsOfDirectory(atPath: out.string).sorted()
+    }
+
+    /// What only an export at work has in the folder.
+    func leftovers() throws -> [String] {
+        try names().filter { $0.contains(".quire-") && ($0.hasSuffix(".new") || $0.hasSuffix(".old")) }
     }
 
     private static func read(_ path: FilePath) -> [UInt8]? {

@@ -70,4 +70,41 @@ import Testing
         #expect(folders(["a.pdf"], root: "nas") == bytes("nas/a.pdf"))
         #expect(folders(["a.pdf"], root: "../x") == bytes(".._x/a.pdf"))
     }
+
+    @Test func `Names that some file system takes for one are told apart everywhere`() {
+        #expect(folders(["home/archive/Brief.pdf", "home/archive/brief.pdf"]) == bytes("Brief.pdf", "brief.pdf~2"))
+        // One letter, composed and decomposed; a sharp s and two.
+        #expect(
+            folders(["home/archive/\u{E9}.pdf", "home/archive/e\u{301}.pdf"])[1].suffix(2) == Array("~2".utf8)[...])
+        #expect(folders(["home/archive/Stra\u{DF}e", "home/archive/STRASSE"])[1] == Array("STRASSE~2".utf8))
+        #expect(folders(["home/archive/a.pdf", "home/archive/a.pdf. "])[1].suffix(2) == Array("~2".utf8)[...])
+        #expect(folders(["home/archive/A/x.pdf", "home/archive/a/X.PDF"]) == bytes("A/x.pdf", "a/X.PDF~2"))
+        #expect(folders(["home/archive/X", "home/archive/x/y.pdf"]) == bytes("X~2", "x/y.pdf"))
+        // A document that bears such a number keeps it.
+        #expect(
+            folders(["home/archive/A.pdf", "home/archive/a.pdf", "home/archive/A.PDF~2"])
+                == bytes("A.pdf", "a.pdf~3", "A.PDF~2"))
+        // Names of unknown encoding are compared by their bytes.
+        let latin: [FilePath] = [0xE9, 0xC9].map { FilePath(bytes: Array("home/archive/".utf8) + [$0]) }
+        #expect(Set(folders(latin)).count == 2)
+    }
+
+    @Test func `The list's name and Quire's own are protected, whatever their case`() {
+        #expect(folders(["home/archive/Batch.Json"]) == bytes("Batch.Json~2"))
+        #expect(folders(["home/archive/batch.json/a.pdf"]) == bytes("_batch.json/a.pdf"))
+        #expect(folders(["home/archive/x/batch.json/a.pdf"]) == bytes("x/batch.json/a.pdf"))
+        #expect(folders(["home/archive/.Quire-Export"]) == bytes("_.Quire-Export"))
+    }
+
+    @Test func `Many documents of one name are told apart`() {
+        let names = (0..<300).map { number in
+            FilePath(
+                "home/archive/"
+                    + String(
+                        "abcdefghi".enumerated().map {
+                            number >> $0.offset & 1 == 1 ? Character($0.element.uppercased()) : $0.element
+                        }))
+        }
+        #expect(Set(folders(names).map { String(decoding: $0, as: UTF8.self).lowercased() }).count == 300)
+    }
 }

@@ -55,8 +55,8 @@ import Testing
         #expect(report.pages.failed == 1)
         #expect(report.pages.pending == 1)
         #expect(report.pages.cutOff == 1)
-        #expect(report.pageProblems.map(\.page) == [3])
-        #expect(report.pageProblems.map(\.path) == ["letters/a.pdf"])
+        #expect(report.pageProblems.shown.map(\.page) == [3])
+        #expect(report.pageProblems.shown.map(\.path) == ["letters/a.pdf"])
         #expect(report.isComplete)
     }
 
@@ -112,7 +112,8 @@ import Testing
         #expect(fixture.bytes("a.pdf/images/p0001-0.jpg") == [1, 2, 3])
         #expect(
             try fixture.names() == [
-                "a.pdf", "a.pdf/document.md", "a.pdf/images", "a.pdf/images/p0001-0.jpg", "a.pdf/images/p1-0.jpg",
+                ".quire-export", "a.pdf", "a.pdf/.quire-document", "a.pdf/document.md", "a.pdf/images",
+                "a.pdf/images/p0001-0.jpg", "a.pdf/images/p1-0.jpg",
                 "a.pdf/images/p1-1.jpg", "a.pdf/manifest.json", "a.pdf/pages.json", "batch.json",
             ])
     }
@@ -153,8 +154,8 @@ import Testing
         // A copy is exported too, but its pages count once.
         #expect((counts["pages"] as? [String: Int])?["total"] == 1)
         #expect(report.written == 2)
-        #expect(report.unreadable.map(\.path) == ["c.pdf"])
-        #expect(report.ignored.map(\.path) == ["d.txt"])
+        #expect(report.unreadable.shown.map(\.path) == ["c.pdf"])
+        #expect(report.ignored.shown.map(\.path) == ["d.txt"])
     }
 
     @Test func `Names that are not UTF-8 are exported byte for byte and told in full`() async throws {

@@ -14,11 +14,17 @@ package struct ExportCommand: AsyncParsableCommand {
             and out/batch.json says what became of every file of the batch.
 
             Export whenever you like, also before all pages are recognised: a page without text leaves a note that says \
-            why. Exporting again writes only documents that changed. Files that you add to a document's folder stay; \
-            files that you edit are kept as NAME.edited when their document is written again.
+            why. Exporting again writes only documents that changed, and goes on where an export was cut off, be it by a \
+            power cut. Files that you add to a document's folder stay; files that you edit are kept as NAME.edited when \
+            their document is written again. Folders of documents that left the batch are removed if nobody changed them.
 
-            The exit code is 0 when everything was written, failed pages included as notes; 1 when a document was left out \
-            because something else has its place; 2 when there is no such batch; 3 when the database cannot be used; 4 when \
+            Two documents never share a folder, also where names are compared without case: one of them gets ~2.
+
+            Of HTML that the model wrote, document.md keeps tables and plain emphasis as markup; the rest, and links that \
+            lead elsewhere, is text that shows. --raw writes all of it as it is. pages.json always has it as it is.
+
+            The exit code is 0 when everything was written, failed pages included as notes; 1 when a document was left out, \
+            for instance because something else has its place; 2 when there is no such batch; 3 when the database cannot be used; 4 when \
             it was interrupted; 8 when the folder cannot be written to.
 
             EXAMPLE
@@ -38,6 +44,9 @@ package struct ExportCommand: AsyncParsableCommand {
         transform: ExportCommand.formats)
     package var format: Set<ExportFormat> = Set(ExportFormat.allCases)
 
+    @Flag(help: "Write the model's Markdown as it is, with whatever HTML, scripts and links it has.")
+    package var raw = false
+
     package init() {}
 
     package func run() async throws {
@@ -46,7 +55,8 @@ package struct ExportCommand: AsyncParsableCommand {
             let report = try await Sessions.with(settings) { session in
                 let batch = try await BatchLookup.batch(named: batch, in: session.queue)
                 let exporter = Exporter(
-                    queue: session.queue, batch: batch, directory: ModelLocation.absolute(out.path), formats: format)
+                    queue: session.queue, batch: batch, directory: ModelLocation.absolute(out.path), formats: format,
+                    isRaw: raw)
                 let display = ProgressDisplay()
                 let report = try await exporter.export { report in
                     let count = report.written + report.unchanged

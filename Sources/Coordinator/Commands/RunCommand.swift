@@ -32,6 +32,9 @@ package struct RunCommand: AsyncParsableCommand {
     @Option(help: "The folder for the results. [$QUIRE_OUT]")
     package var out: PathArgument?
 
+    @Flag(help: "Export the model's Markdown as it is, with whatever HTML, scripts and links it has.")
+    package var raw = false
+
     @Option(
         help: ArgumentHelp(
             "What computes: cpu, an NVIDIA GPU by its number, or all GPUs. [$QUIRE_DEVICE; default: cpu]",

@@ -23,13 +23,23 @@ package struct ExportSummary: Sendable {
                 NumberText.count(report.pages.total, "page"),
                 [
                     (report.pages.done, "done"), (report.pages.blank, "blank"), (report.pages.failed, "failed"),
-                    (report.pages.quarantined, "quarantined"), (report.pages.pending, "not recognised yet"),
+                    (report.pages.quarantined, "quarantined"), (report.pages.stranded, "without a file"),
+                    (report.pages.pending, "not recognised yet"),
                     (report.pages.cutOff, "cut off by the token limit"),
                 ]),
         ]
-        lines += list(report.blocked, title: "Left out, as their place is taken", inFile: "batch.json")
+        lines += list(report.blocked, title: "Left out", inFile: "batch.json")
         lines += list(report.unreadable, title: "Files that cannot be read", inFile: "batch.json")
-        let pages = report.pageProblems.prefix(limit).map {
+        if !report.gone.isEmpty {
+            lines.append("\(NumberText.count(report.gone.count, "file")) no longer in the folder; see batch.json.")
+        }
+        if report.removed > 0 {
+            lines.append("\(NumberText.count(report.removed, "folder")) of documents that left the batch removed.")
+        }
+        lines += list(
+            report.left, title: "Documents that left the batch; their folders are kept, as somebody changed them",
+            inFile: "batch.json")
+        let pages = report.pageProblems.shown.prefix(limit).map {
             "  \($0.path.displayText), page \($0.page): \(OneLine.text($0.reason))"
         }
         if !pages.isEmpty { lines += ["Pages that failed"] + pages }
@@ -41,9 +51,10 @@ package struct ExportSummary: Sendable {
         return lines
     }
 
-    private func list(_ problems: [ExportReport.FileProblem], title: String, inFile file: String) -> [String] {
+    private func list(_ problems: ProblemList<ExportReport.FileProblem>, title: String, inFile file: String) -> [String]
+    {
         guard !problems.isEmpty else { return [] }
-        let shown = problems.prefix(limit).map { "  \($0.path.displayText): \(OneLine.text($0.reason))" }
+        let shown = problems.shown.prefix(limit).map { "  \($0.path.displayText): \(OneLine.text($0.reason))" }
         return [title] + shown + more(problems.count, inFile: file)
     }
 

@@ -1,4 +1,3 @@
-private import FoundationEssentials
 internal import Shared
 internal import SystemPackage
 
@@ -10,25 +9,24 @@ struct BatchList {
         case blocked(reason: String)
         case unreadable(reason: String)
         case ignored(reason: String)
+        case gone(reason: String)
+        /// A document that is not in the batch any more; nil where its folder was removed.
+        case left(folder: FilePath, reason: String?)
     }
 
     private let batch: Batch
+    private let folder: FilePath
     private let path: FilePath
     private let new: FilePath
     private let file: OutputFile
     private var isFirst = true
 
     /// Starts the list.
-    ///
-    /// Throws where the folder holds the export of another source: its documents would be mixed up.
     init(_ batch: Batch, in folder: FilePath) throws(ExportError) {
         self.batch = batch
+        self.folder = folder
         path = folder.appending(ExportNaming.batchFile)
         new = ExportNaming.temporaryNames(for: path).new
-        if let other = Self.source(of: path), other != Self.source(of: batch) {
-            throw .folderUnusable(
-                folder, reason: "it holds the export of \(other.path). Choose another folder.")
-        }
         try FolderContents.removeTree(new)
         file = try OutputFile(new)
         let pipeline = batch.pipeline
@@ -61,47 +59,35 @@ struct BatchList {
         case .blocked(let reason): members += [("status", .string("blocked")), ("reason", .string(reason))]
         case .unreadable(let reason): members += [("status", .string("unreadable")), ("reason", .string(reason))]
         case .ignored(let reason): members += [("status", .string("ignored")), ("reason", .string(reason))]
+        case .gone(let reason): members += [("status", .string("gone")), ("reason", .string(reason))]
+        case .left(let folder, let reason):
+            members += [("status", .string("left"))] + folder.jsonMembers("folder")
+            members += [reason.map { ("reason", .string($0)) } ?? ("removed", .bool(true))]
         }
         try file.write((isFirst ? [] : Array(",\n".utf8)) + JSONText.object(members).bytes)
         isFirst = false
     }
 
-    /// Adds the counts and puts the list in its place.
+    /// Adds the counts and puts the list in its place, on the disk.
     func finish(_ report: ExportReport) throws(ExportError) {
         let counts = JSONText.object([
             ("exported", .int(report.written + report.unchanged)), ("blocked", .int(report.blocked.count)),
             ("unreadable", .int(report.unreadable.count)), ("ignored", .int(report.ignored.count)),
-            ("pages", Self.json(report.pages)),
+            ("gone", .int(report.gone.count)), ("left", .int(report.left.count)), ("pages", Self.json(report.pages)),
         ])
         try file.write(Array("\n],\n\"counts\": ".utf8) + counts.bytes + Array("}\n".utf8))
         _ = try file.finish()
+        try FolderContents.sync(new)
         try FolderContents.rename(new, path)
+        try FolderContents.sync(folder)
     }
 
     private static func json(_ pages: ExportedPages) -> JSONText {
         .object([
             ("total", .int(pages.total)), ("done", .int(pages.done)), ("blank", .int(pages.blank)),
-            ("failed", .int(pages.failed)), ("quarantined", .int(pages.quarantined)), ("pending", .int(pages.pending)),
+            ("failed", .int(pages.failed)), ("quarantined", .int(pages.quarantined)),
+            ("stranded", .int(pages.stranded)), ("pending", .int(pages.pending)),
             ("cutOff", .int(pages.cutOff)),
         ])
-    }
-
-    private struct Source: Decodable, Equatable {
-        var root: String
-        var path: String
-        var pathHex: String?
-    }
-
-    private struct Head: Decodable {
-        var source: Source
-    }
-
-    private static func source(of batch: Batch) -> Source {
-        let path = batch.source.path
-        return Source(root: batch.source.root, path: path.displayText, pathHex: path.hexWhereNeeded)
-    }
-
-    private static func source(of list: FilePath) -> Source? {
-        FolderContents.read(list).flatMap { try? JSONDecoder().decode(Head.self, from: Data($0)).source }
     }
 }

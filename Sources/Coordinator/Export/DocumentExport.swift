@@ -11,20 +11,26 @@ struct DocumentExport {
     let format: DocumentFormat
     let pageCount: Int
     let formats: Set<ExportFormat>
+    /// Whether the model's Markdown is written as it is.
+    let isRaw: Bool
+    /// Changes with whatever a page's text may depend on (`ExportFile.fingerprint`).
+    let results: String
+    /// Pages that cannot be read, and why.
+    let stranded: ExportFile.Stranded?
 
     /// Pages that are fetched at a time.
     private static let stride = 64
 
     /// Equal for two exports that would write the same.
-    func fingerprint() async throws -> String {
-        let results = try await queue.resultsFingerprint(document: documentID)
-        let names = formats.map(\.rawValue).sorted().joined(separator: ",")
-        let parts = ["quire-export-1", names, sha256.hex, format.rawValue, String(pageCount), results]
+    var fingerprint: String {
+        let names = (formats.map(\.rawValue).sorted() + (isRaw ? ["raw"] : [])).joined(separator: ",")
+        var parts = ["quire-export-2", names, sha256.hex, format.rawValue, String(pageCount), results]
+        if let stranded { parts += stranded.ranges.map { "\($0)" } + [stranded.reason] }
         return SHA256.hash(Array(parts.joined(separator: "\n").utf8)).hex
     }
 
     /// Fills an empty folder; returns what its manifest has to say.
-    func write(into folder: FilePath, fingerprint: String) async throws -> DocumentManifest {
+    func write(into folder: FilePath) async throws -> DocumentManifest {
         var manifest = DocumentManifest(
             location: location, sha256: sha256.hex, format: format, fingerprint: fingerprint)
         let markdown = formats.contains(.markdown) ? try OutputFile(folder.appending("document.md")) : nil
@@ -34,10 +40,15 @@ struct DocumentExport {
 
         func emit(_ number: Int, _ page: ExportPage?) throws(ExportError) {
             let links = try figures.write(page?.text?.figures ?? [], page: number)
-            try markdown?.write(MarkdownPage.text(number, page))
-            let record = PageRecord(number: number, page: page, figures: links, sourceSHA256: sha256.hex)
+            let stranded = page == nil ? stranded?.reason(of: number) : nil
+            try markdown?.write(MarkdownPage.text(number, page, stranded: stranded, isRaw: isRaw))
+            let record = PageRecord(
+                number: number, page: page, stranded: stranded, figures: links, sourceSHA256: sha256.hex)
             try records?.write((number > 1 ? Array(",\n".utf8) : []) + record.json.bytes)
-            manifest.pages.count(page)
+            manifest.pages.count(page, isStranded: stranded != nil)
+            if let stranded {
+                manifest.problems.append(DocumentManifest.Problem(page: number, state: "stranded", reason: stranded))
+            }
             if let page, page.state == .failed || page.state == .quarantined {
                 manifest.problems.append(
                     DocumentManifest.Problem(page: number, state: page.state.rawValue, reason: page.error ?? ""))

@@ -64,8 +64,11 @@ struct DocumentManifest: Codable, Equatable {
         _ = try file.finish()
     }
 
-    /// Whether both tell of the same file.
-    func describesSameFile(as other: DocumentManifest) -> Bool {
-        root == other.root && path == other.path && pathHex == other.pathHex
+    /// Whether it tells of that file.
+    func describes(_ location: SourceLocation) -> Bool {
+        root == location.root && path == location.path.displayText && pathHex == location.path.hexWhereNeeded
     }
+
+    /// The file that it tells of.
+    var location: SourceLocation { SourceLocation(root: root, path: FilePath(shown: path, hex: pathHex)) }
 }

@@ -6,6 +6,8 @@ internal import SystemPackage
 final class ExportFolder {
     let path: FilePath
     private let lock: FileDescriptor
+    /// Folders in which names were made that may not be on the disk yet.
+    private var unsynced: Set<FilePath> = []
 
     /// Makes the folder if there is none, and holds it until the end of this object.
     init(_ path: FilePath) throws(ExportError) {
@@ -38,8 +40,9 @@ final class ExportFolder {
     func document(_ relative: FilePath) throws(ExportError) -> DocumentFolder {
         var parent = path
         for component in relative.components.dropLast() {
+            let above = parent
             parent.append(component)
-            try FolderContents.makeFolder(parent)
+            if try FolderContents.makeFolder(parent) { unsynced.insert(above) }
             // A link could lead out of the export folder.
             guard case .folder = FolderContents.kind(of: parent) else {
                 throw .blocked(
@@ -50,6 +53,23 @@ final class ExportFolder {
         return try DocumentFolder(path.appending(relative.components))
     }
 
+    /// Whose export a folder holds, as far as its manifest tells.
+    func holder(of relative: FilePath) -> SourceLocation? {
+        DocumentManifest(in: path.appending(relative.components))?.location
+    }
+
+    /// Notes that names in a folder have changed.
+    func touch(_ folder: FilePath) { unsynced.insert(folder) }
+
+    /// Waits until all names that were made are on the disk.
+    func sync() throws(ExportError) {
+        for folder in unsynced {
+            // One that was empty may have been removed since.
+            if case .folder = FolderContents.kind(of: folder) { try FolderContents.sync(folder) }
+        }
+        unsynced = []
+    }
+
     private static func makeAll(_ path: FilePath) throws(ExportError) {
         var missing: [FilePath] = []
         var next = path
@@ -57,6 +77,10 @@ final class ExportFolder {
             missing.append(next)
             if !next.removeLastComponent() { break }
         }
-        for folder in missing.reversed() { try FolderContents.makeFolder(folder) }
+        for folder in missing.reversed() {
+            try FolderContents.makeFolder(folder)
+            let parent = folder.removingLastComponent()
+            try FolderContents.sync(parent.isEmpty ? "." : parent)
+        }
     }
 }

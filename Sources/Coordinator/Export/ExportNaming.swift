@@ -2,36 +2,23 @@ private import Digest
 package import Shared
 package import SystemPackage
 
-/// Where in the export folder each document goes: a pure function of the documents' places.
+/// Where in the export folder each document goes, as far as its own path says.
 package enum ExportNaming {
-    /// The folder of each file, relative to the export folder, in the order of `files`.
-    ///
-    /// A document keeps its path below the batch's folder, byte for byte. No name leads out of the export folder, no
-    /// folder lies within another document's, and of two that clash the later one gets `~2`, `~3`, ... appended.
+    /// The folder of each file, relative to the export folder, in the order of `files`, where no export was before.
     package static func folders(for files: [SourceLocation], in source: SourceLocation) -> [FilePath] {
-        let preferred = files.map { components(of: $0, in: source) }
-        // Folders that documents lie in cannot be documents themselves.
-        var ancestors: Set<[UInt8]> = []
-        for components in preferred {
-            for depth in 1..<max(1, components.count) { ancestors.insert(joined(components.prefix(depth))) }
-        }
-        var taken: Set<[UInt8]> = [Array(batchFile.utf8)]
-        return preferred.map { components in
-            var number = 1
-            var candidate = joined(components[...])
-            while ancestors.contains(candidate) || !taken.insert(candidate).inserted {
-                number += 1
-                let name = components.last ?? []
-                let suffix = Array("~\(number)".utf8)
-                candidate = joined(components.dropLast() + [name.prefix(longestName - suffix.count) + suffix])
-            }
-            return FilePath(bytes: candidate)
-        }
+        var survey = NameSurvey(source: source)
+        for file in files { survey.add(file) }
+        survey.finish()
+        let doubtful = files.enumerated().filter { survey.isDoubtful($0.element) }
+        let settled = survey.settle(doubtful.map(\.element), earlier: [:]) { _ in nil }
+        var places = files.map { preferred(for: $0, in: source) }
+        for (place, file) in zip(settled, doubtful) { places[file.offset] = place }
+        return places
     }
 
     /// The list of the whole batch, in the export folder itself.
     static let batchFile = "batch.json"
-    /// Names that begin so are Quire's own while it writes.
+    /// Names that begin so are Quire's own.
     private static let ownPrefix = Array(".quire-".utf8)
     /// Bytes that Linux allows in one name.
     private static let longestName = 255
@@ -43,12 +30,30 @@ package enum ExportNaming {
         return (parent.appending(".quire-\(digest).new"), parent.appending(".quire-\(digest).old"))
     }
 
-    private static func components(of file: SourceLocation, in source: SourceLocation) -> [[UInt8]] {
+    /// The document's own path below the batch's folder, byte for byte; no name leads out of the export folder.
+    static func preferred(for file: SourceLocation, in source: SourceLocation) -> FilePath {
+        FilePath(bytes: Array(components(of: file, in: source).joined(separator: [UInt8(ascii: "/")])))
+    }
+
+    /// The folder with `~` and a number appended to its name.
+    static func numbered(_ folder: FilePath, _ number: Int) -> FilePath {
+        let suffix = Array("~\(number)".utf8)
+        let name = folder.bytes.split(separator: UInt8(ascii: "/")).last ?? []
+        let new = FilePath(bytes: name.prefix(longestName - suffix.count) + suffix)
+        let parent = folder.removingLastComponent()
+        return parent.isEmpty ? new : parent.appending(new.components)
+    }
+
+    static func components(of file: SourceLocation, in source: SourceLocation) -> [[UInt8]] {
         let all = file.path.bytes.split(separator: UInt8(ascii: "/"))
         let path =
             file == source ? Array(all.suffix(1)) : file.path(below: source).bytes.split(separator: UInt8(ascii: "/"))
         var components: [[UInt8]] = file.root == source.root ? [] : [named(file.root)]
         components += path.filter { $0 != [UInt8(ascii: ".")] }.map { safe(Array($0)) }
+        // Documents may lie in a folder of that name, but the list is a file.
+        if components.count > 1, NameFolding.fold(components[0]) == batchFile {
+            components[0] = [UInt8(ascii: "_")] + components[0]
+        }
         return components.isEmpty ? [Array("document".utf8)] : components
     }
 
@@ -59,10 +64,7 @@ package enum ExportNaming {
 
     private static func safe(_ name: [UInt8]) -> [UInt8] {
         if name == Array("..".utf8) { return Array("__".utf8) }
-        return name.starts(with: ownPrefix) ? [UInt8(ascii: "_")] + name.prefix(longestName - 1) : name
-    }
-
-    private static func joined(_ components: ArraySlice<[UInt8]>) -> [UInt8] {
-        Array(components.joined(separator: [UInt8(ascii: "/")]))
+        let isOwn = name.prefix(ownPrefix.count).map { (65...90).contains($0) ? $0 | 0x20 : $0 } == ownPrefix
+        return isOwn ? [UInt8(ascii: "_")] + name.prefix(longestName - 1) : name
     }
 }

@@ -33,14 +33,20 @@ package struct ExportReport: Sendable {
     package var written = 0
     /// Documents whose folder was up to date.
     package var unchanged = 0
-    /// Documents whose place in the export folder is taken by something else.
-    package var blocked: [FileProblem] = []
-    package var unreadable: [FileProblem] = []
-    package var ignored: [FileProblem] = []
+    /// Documents that could not be written, most often because something else has their place.
+    package var blocked = ProblemList<FileProblem>()
+    package var unreadable = ProblemList<FileProblem>()
+    package var ignored = ProblemList<FileProblem>()
+    /// Files that are no longer in their folder.
+    package var gone = ProblemList<FileProblem>()
+    /// Documents that are not in the batch any more and whose folders were kept, as somebody changed something there.
+    package var left = ProblemList<FileProblem>()
+    /// Folders of documents that are not in the batch any more.
+    package var removed = 0
     /// Each document counts once, however many copies of it the batch holds.
     package var pages = ExportedPages()
     /// Failed and quarantined pages of all documents, copies included.
-    package var pageProblems: [PageProblem] = []
+    package var pageProblems = ProblemList<PageProblem>()
 
     package init() {}
 
@@ -55,6 +61,8 @@ package struct ExportedPages: Sendable, Hashable, Codable {
     package var blank = 0
     package var failed = 0
     package var quarantined = 0
+    /// No file leads to them any more.
+    package var stranded = 0
     /// Not recognised yet.
     package var pending = 0
     /// Of those done, the ones that the token limit cut off.
@@ -62,14 +70,28 @@ package struct ExportedPages: Sendable, Hashable, Codable {
 
     package init() {}
 
+    /// Counts that manifests of earlier versions lack are 0.
+    package init(from decoder: any Decoder) throws {
+        let counts = try decoder.singleValueContainer().decode([String: Int].self)
+        func count(_ key: CodingKeys) -> Int { counts[key.rawValue] ?? 0 }
+        (total, done, blank, failed) = (count(.total), count(.done), count(.blank), count(.failed))
+        (quarantined, stranded, pending) = (count(.quarantined), count(.stranded), count(.pending))
+        cutOff = count(.cutOff)
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case total, done, blank, failed, quarantined, stranded, pending, cutOff
+    }
+
     /// Counts one page; nil stands for one that is not settled.
-    mutating func count(_ page: ExportPage?) {
+    mutating func count(_ page: ExportPage?, isStranded: Bool) {
         total += 1
         switch page?.state {
         case .done: done += 1
         case .blank: blank += 1
         case .failed: failed += 1
         case .quarantined: quarantined += 1
+        case nil where isStranded: stranded += 1
         case nil: pending += 1
         }
         if page?.text?.reachedEnd == false { cutOff += 1 }
@@ -81,6 +103,7 @@ package struct ExportedPages: Sendable, Hashable, Codable {
         left.blank += right.blank
         left.failed += right.failed
         left.quarantined += right.quarantined
+        left.stranded += right.stranded
         left.pending += right.pending
         left.cutOff += right.cutOff
     }

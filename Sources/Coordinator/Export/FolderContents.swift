@@ -29,11 +29,24 @@ enum FolderContents {
         }
     }
 
-    /// Makes a folder; nothing happens if it is there.
-    static func makeFolder(_ path: FilePath) throws(ExportError) {
-        guard path.withPlatformString({ mkdir($0, 0o777) }) == 0 || errno == EEXIST else {
-            throw .system(path, action: "make", errno: Errno(rawValue: errno))
-        }
+    /// Makes a folder; returns false if it is there.
+    @discardableResult
+    static func makeFolder(_ path: FilePath) throws(ExportError) -> Bool {
+        if path.withPlatformString({ mkdir($0, 0o777) }) == 0 { return true }
+        guard errno == EEXIST else { throw .system(path, action: "make", errno: Errno(rawValue: errno)) }
+        return false
+    }
+
+    static func isFile(_ path: FilePath) -> Bool { if case .file = kind(of: path) { true } else { false } }
+
+    /// Removes a folder that holds nothing; returns false if it stays.
+    static func removeIfEmpty(_ path: FilePath) -> Bool { path.withPlatformString { rmdir($0) } == 0 }
+
+    /// When a file was changed last, in nanoseconds; nil if it is not there.
+    static func modified(_ path: FilePath) -> Int64? {
+        var info = stat()
+        guard path.withPlatformString({ lstat($0, &info) }) == 0 else { return nil }
+        return Int64(info.st_mtim.tv_sec) * 1_000_000_000 + Int64(info.st_mtim.tv_nsec)
     }
 
     static func rename(_ from: FilePath, _ to: FilePath) throws(ExportError) {
@@ -64,6 +77,31 @@ enum FolderContents {
             if count == 0 { return bytes }
             bytes += buffer.prefix(count)
         }
+    }
+
+    /// Waits until a file's bytes, or a folder's names, are on the disk.
+    static func sync(_ path: FilePath) throws(ExportError) {
+        let file = try ExportError.wrap(path, "open") {
+            try FileDescriptor.open(path, .readOnly, options: [.closeOnExec, .noFollow, .nonBlocking])
+        }
+        defer { try? file.close() }
+        guard fsync(file.rawValue) != 0 else { return }
+        // Some file systems have no such thing for folders.
+        guard ![EINVAL, ENOTSUP, ENOSYS].contains(errno) else { return }
+        throw .system(path, action: "write", errno: Errno(rawValue: errno))
+    }
+
+    /// Waits until a folder with all it holds is on the disk.
+    static func syncTree(_ path: FilePath) throws(ExportError) {
+        for name in try names(in: path) {
+            let inner = path.appending(name)
+            switch kind(of: inner) {
+            case .folder: try syncTree(inner)
+            case .file: try sync(inner)
+            case .absent, .other: break
+            }
+        }
+        try sync(path)
     }
 
     /// Removes a folder with all it holds; nothing happens if it is not there.

@@ -4,12 +4,14 @@ internal import Shared
 enum MarkdownPage {
     /// The anchor, and the page's text or a block quote that says why there is none.
     ///
-    /// `page` is nil where the page is not settled yet. The model's text is written as it is.
-    static func text(_ number: Int, _ page: ExportPage?) -> String {
-        "<a id=\"page-\(number)\"></a>\n\n\(content(number, page))\n\n"
+    /// `page` is nil where the page is not settled yet, or cannot be read for the reason `stranded`. The model's text is made harmless (`SafeMarkdown`), so that no page
+    /// can hold such an anchor or block quote; with `isRaw` it is written as it is.
+    static func text(_ number: Int, _ page: ExportPage?, stranded: String?, isRaw: Bool) -> String {
+        "<a id=\"page-\(number)\"></a>\n\n\(content(number, page, stranded, isRaw: isRaw))\n\n"
     }
 
-    private static func content(_ number: Int, _ page: ExportPage?) -> String {
+    private static func content(_ number: Int, _ page: ExportPage?, _ stranded: String?, isRaw: Bool) -> String {
+        if let stranded { return "> **Page \(number)** cannot be read: \(escaped(stranded))" }
         let why = page?.error.map { escaped($0) } ?? "no reason was recorded."
         switch page?.state {
         case nil: return "> **Page \(number)** is not recognised yet."
@@ -17,10 +19,11 @@ enum MarkdownPage {
         case .failed: return "> **Page \(number)** failed: \(why)"
         case .quarantined: return "> **Page \(number)** is quarantined: \(why)"
         case .done:
-            guard let text = page?.text else { return "> **Page \(number)** has no text." }
-            let markdown = String(text.markdown.trimmed { $0.isWhitespace })
-            let body = markdown.isEmpty ? "> **Page \(number)** has no text." : markdown
-            guard !text.reachedEnd else { return body }
+            guard let recognised = page?.text else { return "> **Page \(number)** has no text." }
+            let markdown = String(recognised.markdown.trimmed { $0.isWhitespace })
+            let text = isRaw ? markdown : SafeMarkdown.text(markdown)
+            let body = markdown.isEmpty ? "> **Page \(number)** has no text." : text
+            guard !recognised.reachedEnd else { return body }
             let limit = page.map { " of \($0.pipeline.maxNewTokens)" } ?? ""
             return body + "\n\n> **Page \(number)** is cut off here: the token limit\(limit) was reached."
         }

@@ -6,6 +6,8 @@ struct PageRecord {
     let number: Int
     /// Nil where the page is not settled yet.
     let page: ExportPage?
+    /// Why no file leads to the page, where that is so.
+    var stranded: String?
     /// Figures as written, relative to the document's folder.
     let figures: [String]
     /// The digest of the document's file.
@@ -13,12 +15,16 @@ struct PageRecord {
 
     var json: JSONText {
         guard let page else {
-            return .object([("page", .int(number)), ("state", .string("pending")), ("error", .null)])
+            return .object([
+                ("page", .int(number)), ("state", .string(stranded == nil ? "pending" : "stranded")),
+                ("error", .optional(stranded)),
+            ])
         }
         var members: [(String, JSONText)] = [
             ("page", .int(number)), ("state", .string(page.state.rawValue)), ("error", .optional(page.error)),
             ("image", page.facts.map(Self.image) ?? .null),
         ]
+        if page.isToBeReadAgain { members.append(("retrying", .bool(true))) }
         if let text = page.text {
             members += [
                 ("reachedEnd", .bool(text.reachedEnd)), ("markdown", .string(text.markdown)),

@@ -14,4 +14,13 @@ extension FilePath {
     func jsonMembers(_ name: String) -> [(String, JSONText)] {
         [(name, .string(displayText))] + (hexWhereNeeded.map { [(name + "Hex", .string($0))] } ?? [])
     }
+
+    /// A path as `jsonMembers` tells it.
+    init(shown text: String, hex: String?) {
+        let digits = Array((hex ?? "").utf8)
+        let bytes = stride(from: 0, to: digits.count - 1, by: 2).compactMap {
+            UInt8(String(decoding: digits[$0...$0 + 1], as: UTF8.self), radix: 16)
+        }
+        self.init(bytes: hex == nil ? Array(text.utf8) : bytes)
+    }
 }

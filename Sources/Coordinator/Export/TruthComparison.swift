@@ -31,8 +31,15 @@ package struct TruthComparison: Sendable {
     /// The documents that have a truth, in the order of their paths.
     package func rows() async throws -> [Row] {
         var rows: [Row] = []
-        for file in try await queue.files(batch: batch.id) {
-            guard case .document(let id, _, _, let pageCount) = file.content, let truth = truth(of: file.location)
+        let roots = roots
+        let withTruth = try await queue.exportOrder(batch: batch.id, [Int64]()) { ids, place in
+            if place.isDocument, Self.truthPath(of: place.location, roots).map(FolderContents.isFile) == true {
+                ids.append(place.id)
+            }
+        }
+        for id in withTruth {
+            guard let file = try await queue.files([id]).first,
+                case .document(let id, _, _, let pageCount) = file.content, let truth = truth(of: file.location)
             else { continue }
             var result = CharacterErrorRate()
             var next = 1
@@ -59,10 +66,13 @@ package struct TruthComparison: Sendable {
     }
 
     private func truth(of location: SourceLocation) -> [String]? {
+        guard let path = Self.truthPath(of: location, roots), let bytes = FolderContents.read(path) else { return nil }
+        return CharacterErrorRate.pages(ofTruth: String(decoding: bytes, as: UTF8.self))
+    }
+
+    private static func truthPath(of location: SourceLocation, _ roots: [String: FilePath]) -> FilePath? {
         guard let root = roots[location.root], let name = location.path.lastComponent else { return nil }
         let parent = root.appending(location.path.removingLastComponent().components)
-        let path = FilePath(bytes: parent.appending(name).bytes + Array(".truth.md".utf8))
-        guard let bytes = FolderContents.read(path) else { return nil }
-        return CharacterErrorRate.pages(ofTruth: String(decoding: bytes, as: UTF8.self))
+        return FilePath(bytes: parent.appending(name).bytes + Array(".truth.md".utf8))
     }
 }

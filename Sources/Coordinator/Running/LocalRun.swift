@@ -174,7 +174,8 @@ struct LocalRun: Sendable {
 
     private func finish(_ submission: SubmissionOrder.Outcome, _ recognition: Recognition) async throws -> ExitStatus {
         let batch = submission.batch
-        let report = try await Exporter(queue: queue, batch: batch, directory: plan.output).export { report in
+        let exporter = Exporter(queue: queue, batch: batch, directory: plan.output, isRaw: plan.isRaw)
+        let report = try await exporter.export { report in
             display.show(["\(NumberText.count(report.written + report.unchanged, "document")) exported"])
         }
         let truths = try await TruthComparison(queue: queue, batch: batch, roots: plan.roots).rows()

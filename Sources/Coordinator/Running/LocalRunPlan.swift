@@ -9,6 +9,8 @@ extension LocalRun {
     struct Plan: Sendable {
         let order: SubmissionOrder
         let output: FilePath
+        /// Whether the model's Markdown is exported as it is.
+        let isRaw: Bool
         let model: FilePath
         /// What each worker computes on, as it is told with `--device`.
         let devices: [String]
@@ -44,7 +46,8 @@ extension LocalRun {
             let (model, pipeline) = try await command.pipeline.resolve(settings)
             return Plan(
                 order: SubmissionOrder(sources: command.sources, paths: paths, pipeline: pipeline, renderer: renderer),
-                output: output, model: model, devices: devices, threads: max(1, threads / devices.count),
+                output: output, isRaw: command.raw, model: model, devices: devices,
+                threads: max(1, threads / devices.count),
                 precision: precision, memory: memory.map { $0 / devices.count }, roots: roots,
                 workerProgram: try workerProgram(beside: renderer),
                 logDirectory: EmbeddedPostgres.defaultDirectory(environment: settings.variables).appending("logs"))

@@ -6,14 +6,53 @@ package struct ExportFile: Sendable {
         case document(id: Int64, sha256: SHA256Digest, format: DocumentFormat, pageCount: Int)
         case unreadable(reason: String)
         case ignored(reason: String)
+        /// It is no longer in its folder.
+        case gone(reason: String)
     }
 
+    /// Pages that cannot be read, as no file leads to them.
+    package struct Stranded: Sendable {
+        package var ranges: [ClosedRange<Int>]
+        /// What is wrong with the file.
+        package var reason: String
+
+        package init(ranges: [ClosedRange<Int>], reason: String) {
+            self.ranges = ranges
+            self.reason = reason
+        }
+
+        package func reason(of page: Int) -> String? { ranges.contains { $0.contains(page) } ? reason : nil }
+    }
+
+    /// The row's number.
+    package var id: Int64
     package var location: SourceLocation
     package var content: Content
+    /// Changes with every page of the document that is recognised, or recognised again; empty for other files.
+    package var fingerprint: String
+    package var stranded: Stranded?
 
-    package init(location: SourceLocation, content: Content) {
+    package init(
+        id: Int64, location: SourceLocation, content: Content, fingerprint: String = "", stranded: Stranded? = nil
+    ) {
+        self.id = id
         self.location = location
         self.content = content
+        self.fingerprint = fingerprint
+        self.stranded = stranded
+    }
+}
+
+/// Where one file of a batch lies.
+package struct ExportPlace: Sendable {
+    package var id: Int64
+    package var location: SourceLocation
+    package var isDocument: Bool
+
+    package init(id: Int64, location: SourceLocation, isDocument: Bool) {
+        self.id = id
+        self.location = location
+        self.isDocument = isDocument
     }
 }
 

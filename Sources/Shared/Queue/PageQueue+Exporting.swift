@@ -2,34 +2,112 @@ private import Digest
 private import SystemPackage
 
 extension PageQueue {
-    /// All files of a batch, in the order of their paths' bytes.
+    /// All files of a batch, in the order of their paths' bytes; for batches that memory holds.
     package func files(batch: Int64) async throws(DatabaseError) -> [ExportFile] {
-        try await database.run { connection throws(DatabaseError) in
-            let rows = try connection.query(
-                """
-                SELECT f.root, f.path, f.kind, f.reason, d.id, d.sha256, d.format, d.page_count
-                FROM quire.batch_file f LEFT JOIN quire.document d ON d.id = f.document_id
-                WHERE f.batch_id = $1 ORDER BY f.root COLLATE "C", f.path
-                """, [.int(batch)])
-            var files: [ExportFile] = []
-            for var row in rows {
-                let location = try row.location()
-                let kind = try row.text()
-                let reason = try row.optionalText() ?? ""
-                switch kind {
-                case "unreadable": files.append(ExportFile(location: location, content: .unreadable(reason: reason)))
-                case "ignored": files.append(ExportFile(location: location, content: .ignored(reason: reason)))
-                default:
-                    let id = try row.int64()
-                    let (sha256, format) = (try row.digest(), try row.label(DocumentFormat.self))
-                    files.append(
-                        ExportFile(
-                            location: location,
-                            content: .document(id: id, sha256: sha256, format: format, pageCount: try row.int())))
-                }
-            }
-            return files
+        let ids = try await exportOrder(batch: batch, [Int64]()) { ids, place in ids.append(place.id) }
+        var files: [ExportFile] = []
+        for start in stride(from: 0, to: ids.count, by: 1000) {
+            files += try await self.files(Array(ids[start..<min(start + 1000, ids.count)]))
         }
+        return files
+    }
+
+    /// Visits all files of a batch, in the order of their paths' bytes, and returns what `visit` makes of them.
+    ///
+    /// Rows come a few thousand at a time, so memory does not grow with the batch. `visit` begins again with `initial` after
+    /// a lost connection.
+    package func exportOrder<State: Sendable>(
+        batch: Int64, _ initial: State, _ visit: @Sendable (inout State, ExportPlace) -> Void
+    ) async throws(DatabaseError) -> State {
+        try await database.transaction { connection throws(DatabaseError) in
+            // A cursor's plan would be one for its first rows.
+            _ = try connection.query("SET LOCAL cursor_tuple_fraction = 1")
+            _ = try connection.query(
+                """
+                DECLARE quire_export NO SCROLL CURSOR FOR
+                SELECT id, kind = 'document' AND gone_at IS NULL, root, path FROM quire.batch_file
+                WHERE batch_id = $1 ORDER BY root COLLATE "C", path
+                """, [.int(batch)])
+            var state = initial
+            while true {
+                let rows = try connection.query("FETCH 5000 FROM quire_export")
+                for var row in rows {
+                    let (id, isDocument) = (try row.int64(), try row.bool())
+                    visit(&state, ExportPlace(id: id, location: try row.location(), isDocument: isDocument))
+                }
+                if rows.isEmpty { break }
+            }
+            _ = try connection.query("CLOSE quire_export")
+            return state
+        }
+    }
+
+    /// Files by their numbers, in that order; those that are gone from the batch are left out.
+    package func files(_ ids: [Int64]) async throws(DatabaseError) -> [ExportFile] {
+        let rows = try await database.query(
+            """
+            SELECT f.id, f.root, f.path, CASE WHEN f.gone_at IS NULL THEN f.kind::text ELSE 'gone' END, f.reason,
+              d.id, d.sha256, d.format, d.page_count, r.fingerprint, s.ranges,
+              CASE WHEN s.ranges IS NOT NULL THEN (
+                SELECT o.fault FROM quire.batch_file o WHERE o.batch_id = f.batch_id AND o.document_id = d.id
+                ORDER BY o.fault_count DESC, o.id DESC LIMIT 1) END
+            FROM unnest($1) WITH ORDINALITY o (id, n)
+            JOIN quire.batch_file f ON f.id = o.id
+            LEFT JOIN quire.document d ON d.id = f.document_id
+            LEFT JOIN LATERAL (\(Self.fingerprintSQL)) r (fingerprint) ON d.id IS NOT NULL
+            LEFT JOIN LATERAL (
+              SELECT string_agg(j.first_page || ' ' || j.n_pages, ',' ORDER BY j.first_page) FROM quire.job j
+              WHERE j.document_id = d.id AND j.batch_id = f.batch_id AND j.state = 'waiting' AND j.due = 'infinity'
+            ) s (ranges) ON d.id IS NOT NULL
+            ORDER BY o.n
+            """, [.ints(ids)])
+        var files: [ExportFile] = []
+        for var row in rows {
+            let id = try row.int64()
+            let location = try row.location()
+            let kind = try row.text()
+            let reason = try row.optionalText() ?? ""
+            switch kind {
+            case "unreadable":
+                files.append(ExportFile(id: id, location: location, content: .unreadable(reason: reason)))
+            case "ignored": files.append(ExportFile(id: id, location: location, content: .ignored(reason: reason)))
+            case "gone":
+                let reason = "The file is no longer in its folder."
+                files.append(ExportFile(id: id, location: location, content: .gone(reason: reason)))
+            default:
+                let document = try row.int64()
+                let (sha256, format) = (try row.digest(), try row.label(DocumentFormat.self))
+                let (pageCount, fingerprint) = (try row.int(), try row.text())
+                let (ranges, fault) = (try row.optionalText(), try row.optionalText())
+                files.append(
+                    ExportFile(
+                        id: id, location: location,
+                        content: .document(id: document, sha256: sha256, format: format, pageCount: pageCount),
+                        fingerprint: fingerprint, stranded: ranges.map { Self.stranded($0, fault) }))
+            }
+        }
+        return files
+    }
+
+    /// `ranges` are first pages and numbers of pages: `1 16,40 3`.
+    private static func stranded(_ ranges: String, _ fault: String?) -> ExportFile.Stranded {
+        ExportFile.Stranded(
+            ranges: ranges.split(separator: ",").compactMap { range in
+                let numbers = range.split(separator: " ").compactMap { Int($0) }
+                guard numbers.count == 2, numbers[1] > 0 else { return nil }
+                return numbers[0]...(numbers[0] + numbers[1] - 1)
+            }, reason: fault ?? "The file is no longer in its folder: submit the folder again.")
+    }
+
+    /// Whether the batch holds a document of that name.
+    package func holdsDocument(batch: Int64, _ location: SourceLocation) async throws(DatabaseError) -> Bool {
+        let rows = try await database.query(
+            """
+            SELECT 1 FROM quire.batch_file
+            WHERE batch_id = $1 AND root = $2 AND sha256(path) = sha256($3) AND kind = 'document'
+              AND gone_at IS NULL
+            """, [.int(batch), .text(location.root), .bytes(location.path.bytes)])
+        return !rows.isEmpty
     }
 
     /// The settled ones of a document's pages `first`, `first` + 1, ..., at most `limit`, with their figures.
