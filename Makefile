@@ -84,6 +84,12 @@ bench-submit: build ## Submit 10,000 and 100,000 small files, each with a SIGKIL
 	@mkdir -p $(OUT)/bench
 	@$(BIN)/quire-bench submit --files 10000 100000 --json $(OUT)/bench/queue.jsonl
 
+# The exports need 2 GB and 500,000 inodes in /tmp for each 100,000 documents.
+.PHONY: bench-export
+bench-export: build ## Export batches of 50,000 and 200,000 documents twice: time and memory (10 minutes)
+	@mkdir -p $(OUT)/bench
+	@$(BIN)/quire-bench export --documents 50000 200000 --json $(OUT)/bench/queue.jsonl
+
 # Needs root for the second host (a network namespace); without it that part is left out, and it says so.
 .PHONY: soak
 soak: build ## Kill and cut off workers and database while 20,000 pages are done (3 minutes)

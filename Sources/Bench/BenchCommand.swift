@@ -7,6 +7,7 @@ import ArgumentParser
         abstract: "Checks and measures the inference engine and the job tables.",
         subcommands: [
             ParityCommand.self, SpeedCommand.self, CPUCommand.self, PagesCommand.self, WeightsCommand.self,
-            AccuracyCommand.self, QueueCommand.self, SubmitCommand.self, FiguresCommand.self,
+            AccuracyCommand.self, QueueCommand.self, SubmitCommand.self, ExportCommand.self,
+            FiguresCommand.self,
         ])
 }

@@ -60,6 +60,23 @@ struct QueueFilling {
     }
 }
 
+extension QueueFilling {
+    /// Has all pages end with a text of a few hundred letters.
+    func finish(_ queue: PageQueue) async throws {
+        let statements = [
+            """
+            INSERT INTO quire.page (document_id, page_no, state, attempt, token, width, height, dpi, render_seconds,
+              encode_seconds, prefill_seconds, decode_seconds, prompt_tokens, output_tokens, reached_end, engine_version,
+              markdown, layout, raw_text)
+            SELECT d.id, n, 'done', 1, d.id, 1024, 1448, 144, 0.1, 1, 1, 1, 300, 200, true, '0.1.0', t.text, '[]', t.text
+            FROM quire.document d CROSS JOIN generate_series(1, d.page_count) n
+            CROSS JOIN LATERAL (SELECT repeat('The lamp of house ' || d.id || ' was lit. ', 12) AS text) t ORDER BY d.id
+            """, "DELETE FROM quire.job", "VACUUM ANALYZE", "CHECKPOINT",
+        ]
+        for sql in statements { try await queue.database.query(sql) }
+    }
+}
+
 /// Bytes that the server has written and holds.
 struct QueueSizes {
     /// The queue: jobs and their indexes.

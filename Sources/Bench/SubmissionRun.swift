@@ -2,7 +2,7 @@ import Glibc
 import Shared
 import SystemPackage
 
-/// One run of `quire submit`: its time, its peak memory, what it printed, and how it ended.
+/// One run of `quire`: its time, its peak memory, what it printed, and how it ended.
 struct SubmissionRun {
     let seconds: Double
     /// The most memory that was resident, bytes (VmHWM).
@@ -11,16 +11,16 @@ struct SubmissionRun {
     /// As waitpid(2) gives it: 0 after success, 9 where SIGKILL ended it.
     let status: Int32
 
-    /// Runs the program on a folder; kills it with SIGKILL as soon as `isDue` holds.
+    /// Runs the program; kills it with SIGKILL as soon as `isDue` holds.
     ///
     /// The memory is read every 20 ms and is a mark that only rises: what a program took in its last moment may be missing.
     static func run(
-        _ program: FilePath, folder: FilePath, environment: [String], log: FilePath,
+        _ program: FilePath, _ arguments: [String], environment: [String], log: FilePath,
         killWhen isDue: () async throws -> Bool = { false }
     ) async throws -> SubmissionRun {
         let clock = ContinuousClock()
         let start = clock.now
-        let pid = try spawn(program, ["quire", "submit", folder.string], environment, log)
+        let pid = try spawn(program, ["quire"] + arguments, environment, log)
         var peak = 0
         var status: Int32 = 0
         do {
@@ -36,6 +36,25 @@ struct SubmissionRun {
         }
         return SubmissionRun(
             seconds: (clock.now - start) / .seconds(1), peakBytes: peak, output: try text(of: log), status: status)
+    }
+
+    /// The `quire` of the same build.
+    static func program() throws -> FilePath {
+        var path = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
+        guard readlink("/proc/self/exe", &path, path.count - 1) > 0 else { throw Errno(rawValue: errno) }
+        return FilePath(platformString: path).removingLastComponent().appending("quire")
+    }
+
+    /// This program's variables, but for the database and Quire's own settings, and `others`.
+    static func environment(_ others: [String]) -> [String] {
+        var variables: [String] = []
+        var place = environ
+        while let variable = place.pointee {
+            let text = String(cString: variable)
+            if !["PG", "DATABASE_URL=", "QUIRE_"].contains(where: { text.hasPrefix($0) }) { variables.append(text) }
+            place += 1
+        }
+        return variables + others
     }
 
     private static func spawn(

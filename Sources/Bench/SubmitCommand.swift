@@ -76,8 +76,10 @@ struct SubmitCommand: AsyncParsableCommand {
         let ledger = SubmissionLedger(queue: queue, files: files)
         let submit = { (killWhen: () async throws -> Bool) in
             try await SubmissionRun.run(
-                try Self.program(), folder: archive, environment: environment(server), log: folder.appending("log"),
-                killWhen: killWhen)
+                try SubmissionRun.program(), ["submit", archive.string],
+                environment: SubmissionRun.environment([
+                    "DATABASE_URL=\(server.connectionString)", "QUIRE_MODEL=\(model)",
+                ]), log: folder.appending("log"), killWhen: killWhen)
         }
 
         let killed = try await submit { try await ledger.stored() >= count / 4 }
@@ -110,25 +112,6 @@ struct SubmitCommand: AsyncParsableCommand {
         try log.add("\(name): peak memory of quire submit", Double(peak) / 1_048_576, "MiB")
         await queue.database.close()
         return peak
-    }
-
-    /// The `quire` of the same build.
-    private static func program() throws -> FilePath {
-        var path = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
-        guard readlink("/proc/self/exe", &path, path.count - 1) > 0 else { throw Errno(rawValue: errno) }
-        return FilePath(platformString: path).removingLastComponent().appending("quire")
-    }
-
-    /// This program's, but for the database and Quire's own settings.
-    private func environment(_ server: QueueServer) -> [String] {
-        var variables: [String] = []
-        var place = environ
-        while let variable = place.pointee {
-            let text = String(cString: variable)
-            if !["PG", "DATABASE_URL=", "QUIRE_"].contains(where: { text.hasPrefix($0) }) { variables.append(text) }
-            place += 1
-        }
-        return variables + ["DATABASE_URL=\(server.connectionString)", "QUIRE_MODEL=\(model)"]
     }
 
     /// The number in "12 documents unchanged"; 0 where there is no such line.
