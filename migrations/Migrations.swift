@@ -17,4 +17,5 @@ package let allMigrations: [Migration] = [
     Migration(name: "0004_lone_pages", sql: String(decoding: PackageResources.m0004_lone_pages_sql, as: UTF8.self)),
     Migration(name: "0005_commands", sql: String(decoding: PackageResources.m0005_commands_sql, as: UTF8.self)),
     Migration(name: "0006_faults", sql: String(decoding: PackageResources.m0006_faults_sql, as: UTF8.self)),
+    Migration(name: "0008_orders", sql: String(decoding: PackageResources.m0008_orders_sql, as: UTF8.self)),
 ]

@@ -1013,7 +1013,8 @@ BEGIN
     SELECT f.id AS file_id, left(f.reason, 300) AS reason
     FROM quire.tally t CROSS JOIN LATERAL (
       SELECT f.id, f.reason FROM quire.batch_file f
-      WHERE f.batch_id = t.batch_id AND f.kind = 'unreadable' ORDER BY f.id DESC LIMIT p_most) f
+      WHERE f.batch_id = t.batch_id AND f.kind = 'unreadable' AND f.gone_at IS NULL
+      ORDER BY f.id DESC LIMIT p_most) f
     WHERE p_batch IS NULL OR t.batch_id = p_batch LIMIT p_most),
   stranded AS MATERIALIZED (
     SELECT j.batch_id, j.document_id FROM quire.job j

@@ -72,6 +72,8 @@ struct SubmitCommand: AsyncParsableCommand {
         guard archive.withPlatformString({ mkdir($0, 0o755) }) == 0 else { throw Errno(rawValue: errno) }
         let files = SmallFiles(folder: archive, count: count)
         try files.write()
+        // Files that were written just now are looked into once more the next time.
+        try await Task.sleep(for: .seconds(2.5))
         let queue = try await server.makeQueue()
         let ledger = SubmissionLedger(queue: queue, files: files)
         let submit = { (killWhen: () async throws -> Bool) in

@@ -21,16 +21,20 @@ package final class DocumentInspector: Sendable {
         try await PageRenderer.blocking { [self] () throws(RenderError) in try summary(try SourceFile(file)) }
     }
 
-    /// Counts the pages of an opened document.
-    package func inspect(_ source: SourceFile) async throws(RenderError) -> DocumentSummary {
-        try await PageRenderer.blocking { [self] () throws(RenderError) in try summary(source) }
+    /// Counts the pages of an opened document; `byFreshChild` has it done by a child that has seen no other.
+    package func inspect(
+        _ source: SourceFile, byFreshChild: Bool = false
+    ) async throws(RenderError) -> DocumentSummary {
+        try await PageRenderer.blocking { [self] () throws(RenderError) in try summary(source, byFreshChild) }
     }
 
-    private func summary(_ source: SourceFile) throws(RenderError) -> DocumentSummary {
+    private func summary(
+        _ source: SourceFile, _ byFreshChild: Bool = false
+    ) throws(RenderError) -> DocumentSummary {
         let document = try DocumentFile(source)
         do throws(RenderError) {
             let format = try document.format()
-            let opened = try opened(document)
+            let opened = try opened(document, byFreshChild)
             guard opened.number >= 1, DocumentFormatName.allCases.firstIndex(of: format) == Int(opened.width) else {
                 throw RenderError(
                     .broken,
@@ -46,8 +50,10 @@ package final class DocumentInspector: Sendable {
         }
     }
 
-    private func opened(_ document: borrowing DocumentFile) throws(RenderError) -> FrameHeader {
-        if let child = idle.withLock({ $0.popLast() }) {
+    private func opened(
+        _ document: borrowing DocumentFile, _ byFreshChild: Bool
+    ) throws(RenderError) -> FrameHeader {
+        if !byFreshChild, let child = idle.withLock({ $0.popLast() }) {
             do throws(RenderError) {
                 return try answer(child, document)
             } catch {

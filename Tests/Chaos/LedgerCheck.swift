@@ -24,6 +24,8 @@ package struct LedgerCheck: Sendable {
             let count = try await number(sql, sql.contains("$1") ? [.int(batch)] : [])
             if count != 0 { faults.append("\(count) \(what).") }
         }
+        // What must hold of any queue at any time.
+        faults += try await QueueCheck(queue).faults().map { "\($0.text)." }
         var found: [String] = []
         for var row in try await database.query(Self.quarantinedSQL) { found.append(try row.text()) }
         let expected = quarantined.map { "\($0.path):\($0.page)" }.sorted()
@@ -70,28 +72,6 @@ package struct LedgerCheck: Sendable {
                 AND p.page_no BETWEEN a.first_page AND a.first_page + a.n_pages - 1
               ORDER BY p.document_id, p.page_no, a.started_at DESC) l USING (document_id, page_no)
             WHERE (p.token, p.worker_id) IS DISTINCT FROM (l.token, l.worker_id)
-            """
-        ),
-        (
-            "tallies are not what the tables say",
-            """
-            SELECT count(*) FROM quire.tally t, (
-              SELECT count(*) AS pages, count(*) FILTER (WHERE state = 'done') AS done,
-                count(*) FILTER (WHERE state = 'blank') AS blank, count(*) FILTER (WHERE state = 'failed') AS failed,
-                count(*) FILTER (WHERE state = 'quarantined') AS quarantined FROM quire.page) p
-            WHERE t.batch_id = $1 AND (t.pages, t.done, t.blank, t.failed, t.quarantined)
-              IS DISTINCT FROM (p.pages, p.done, p.blank, p.failed, p.quarantined)
-            """
-        ),
-        (
-            "documents are counted wrongly",
-            """
-            SELECT count(*) FROM quire.batch_document d JOIN (
-              SELECT document_id, count(*) FILTER (WHERE state = 'done') AS done,
-                count(*) FILTER (WHERE state = 'quarantined') AS quarantined FROM quire.page GROUP BY document_id) p
-              USING (document_id)
-            WHERE d.batch_id = $1 AND (d.done, d.quarantined, d.blank + d.failed)
-              IS DISTINCT FROM (p.done::int, p.quarantined::int, 0)
             """
         ),
         (

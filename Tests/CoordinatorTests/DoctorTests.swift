@@ -29,7 +29,7 @@ import Testing
     @Test func `Where all is there, all is right`() async throws {
         let database = try await TestPostgres.shared.makeDatabase()
         let found = await findings(Doctor(settings: try settings(["DATABASE_URL": database]), programs: programs))
-        #expect(Set(found.keys) == ["device", "database", "disk", "renderer", "worker", "model"])
+        #expect(Set(found.keys) == ["device", "database", "queue", "disk", "renderer", "worker", "model"])
         for finding in found.values { #expect(finding.isRight, "\(finding)") }
         #expect(found["database"]?.text.contains("up to date") == true)
         #expect(found["model"]?.text.contains("8 531 872 parameters") == true)

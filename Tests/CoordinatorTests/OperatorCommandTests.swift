@@ -131,7 +131,6 @@ import Testing
         _ = try await fixture.queue.retry(.failed, batch: fixture.batch.id, override: nil)
         let age = "UPDATE quire.attempt SET started_at = now() - interval '40 d', ended_at = now() - interval '40 d'"
         try await fixture.database.query(age)
-        try await fixture.database.query("UPDATE quire.page_history SET replaced_at = now() - interval '40 d'")
         let open = try await quire(fixture, "prune", "--batch", "archive", "--yes")
         #expect(open.status == 2 && open.errors.contains("has pages left to do"), "\(open.errors)")
         let nothing = try await quire(fixture, "prune", "--yes")
@@ -139,6 +138,7 @@ import Testing
         #expect(try await number(fixture, "attempt") == 3)
 
         try await fixture.record { _ in ExportFixture.text("x") }
+        try await fixture.database.query("UPDATE quire.page_history SET replaced_at = now() - interval '40 d'")
         let trial = try await quire(fixture, "prune", "--replaced")
         #expect(trial.output.contains("Would go, of 1 batch: 3 entries of the ledger"), "\(trial.output)")
         #expect(trial.output.contains("1 replaced result.\nNothing was changed."), "\(trial.output)")

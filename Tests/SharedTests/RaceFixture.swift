@@ -120,6 +120,7 @@ struct RaceFixture {
                 AND n BETWEEN j.first_page AND j.first_page + j.n_pages - 1)
             """)
         #expect(ungrounded == 0, "pages without a result and without a job", sourceLocation: location)
+        #expect(try await QueueCheck(fixture.queue).faults() == [], sourceLocation: location)
     }
 
     /// Lets everything that is left be done, and looks once more.

@@ -129,10 +129,17 @@ import Testing
         let all = RetrySelection.document(id: document.id, includingDone: true)
         #expect(try await fixture.queue.retry(all, batch: other, override: nil) == 40)
         #expect(try await fixture.status(batch).pages == (try await fixture.countedPages(batch)))
-        #expect(try await fixture.claim(worker)?.pages == 1...16)
-        #expect(try await fixture.number("SELECT count(*) FROM quire.page_history") == 41)
+        let lease = try #require(try await fixture.claim(worker))
+        #expect(lease.pages == 1...16)
+        #expect(try await fixture.number("SELECT count(*) FROM quire.page_history") == 1)
         let failed = RetrySelection.document(id: document.id, includingDone: false)
         #expect(try await fixture.queue.retry(failed, batch: batch, override: nil) == 0)
+        try await fixture.queue.release(lease, worker: worker)
+        try await fixture.finishAll(worker, text: "newest")
+        #expect(try await fixture.number("SELECT count(*) FROM quire.page_history") == 41)
+        let last = try await fixture.queue.pages(document: document.id, from: 1, limit: 40)
+        #expect(last.map(\.text?.markdown) == Array(repeating: "newest", count: 40))
+        for id in [batch, other] { #expect(try await fixture.status(id).documents.complete == 1) }
     }
 
     @Test func `figures of a replaced result do not mix with the new ones`() async throws {

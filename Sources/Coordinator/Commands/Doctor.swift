@@ -30,14 +30,16 @@ package struct Doctor: Sendable {
     private let settings: Settings
     private let model: String?
     private let programs: FilePath?
+    private let isRepairing: Bool
 
     /// A doctor for these settings and the model directory that a flag names.
     ///
     /// `programs` is where `quire-worker` and `quire-render` lie; nil stands for beside this program.
-    package init(settings: Settings, model: String? = nil, programs: FilePath? = nil) {
+    package init(settings: Settings, model: String? = nil, programs: FilePath? = nil, isRepairing: Bool = false) {
         self.settings = settings
         self.model = model
         self.programs = programs
+        self.isRepairing = isRepairing
     }
 
     /// Everything that there is to check, one finding after the other as they come.
@@ -47,6 +49,7 @@ package struct Doctor: Sendable {
             Task {
                 continuation.yield(MachineCheck.device())
                 continuation.yield(await database())
+                for finding in await queue() { continuation.yield(finding) }
                 continuation.yield(disk())
                 continuation.yield(await renderer())
                 continuation.yield(worker())
@@ -86,6 +89,19 @@ package struct Doctor: Sendable {
             "SELECT current_setting('server_version'), (SELECT count(*) FROM quire.schema_migration)")
         guard var row = rows.first else { throw .unexpectedAnswer(reason: "no version") }
         return (try row.text(), Int(try row.int()))
+    }
+
+    /// The queue in the database; empty where that cannot be used, which is told of the database.
+    private func queue() async -> [Finding] {
+        guard let session = try? await DatabaseSession.open(settings.database) else { return [] }
+        let findings: [Finding]
+        do throws(DatabaseError) {
+            findings = try await Self.queueFindings(session.queue, isRepairing: isRepairing)
+        } catch {
+            findings = [Finding("queue", isRight: false, "it cannot be looked through: \(error)")]
+        }
+        await session.close()
+        return findings
     }
 
     private func disk() -> Finding {

@@ -48,7 +48,9 @@ package struct PruneCommand: AsyncParsableCommand {
     package func run() async throws {
         try await Sessions.with(try Settings()) { session in
             let queue = session.queue
-            var batches = try await queue.status(batch: nil).filter { $0.isFinished || $0.state == .cancelled }
+            var batches = try await queue.status(batch: nil).filter {
+                $0.isFinished || $0.state == .cancelled || $0.state == .deleting
+            }
             if let batch {
                 let wanted = try await BatchLookup.batch(named: batch, in: queue)
                 batches = batches.filter { $0.id == wanted.id }

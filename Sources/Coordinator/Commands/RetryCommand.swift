@@ -15,7 +15,9 @@ package struct RetryCommand: AsyncParsableCommand {
               quire retry letters --document 1931/july.pdf --mode base
               quire retry letters --page 1931/july.pdf:7 --prompt $'<image>\\nFree OCR.'
 
-            Earlier results are kept in the database's history. `quire run` or a worker then does the work.
+            What a page has stays, and is exported, until its successor is there; where the new attempt fails, good text \
+            stays for good. `quire run` or a worker does the work. Refused where none can: where the batch belongs to another \
+            version of the engine, and no worker of that version is there.
             """)
 
     @Argument(help: "The batch's name or number. [default: the only one]")
@@ -56,6 +58,7 @@ package struct RetryCommand: AsyncParsableCommand {
         try await Sessions.with(try Settings()) { session in
             let queue = session.queue
             let batch = try await BatchLookup.batch(named: batch, in: queue)
+            let hint = try RetryReach.check(batch, workers: try await queue.workers())
             let count = try await queue.retry(
                 try await selection(in: batch, queue), batch: batch.id,
                 override: mode == nil && prompt == nil ? nil : PipelineOverride(mode: mode?.name, prompt: prompt))
@@ -63,7 +66,10 @@ package struct RetryCommand: AsyncParsableCommand {
                 return Console.line("Batch \(batch.name) has no such page that is not queued already.")
             }
             try await queue.notifySubmitted()
-            Console.line("\(NumberText.count(count, "page")) of batch \(batch.name) queued again.")
+            Console.line(
+                "\(NumberText.count(count, "page")) of batch \(batch.name) queued again. What they have stays until then."
+            )
+            if let hint { Console.line(hint) }
         }
     }
 

@@ -62,7 +62,7 @@ package struct StatusCommand: AsyncParsableCommand {
         let display = ProgressDisplay(output: .standardOutput)
         while true {
             let report = try await report(queue, batch: batch)
-            let isOver = report.batches.allSatisfy { $0.isFinished || $0.state == .cancelled }
+            let isOver = report.batches.allSatisfy { $0.isFinished || $0.state == .cancelled || $0.state == .deleting }
             if json {
                 Console.line(try text(report, [.sortedKeys, .withoutEscapingSlashes]))
             } else if display.isTerminal {

@@ -15,7 +15,8 @@ package struct SubmitCommand: AsyncParsableCommand {
               quire submit scans/1931
               quire submit /mnt/nas/archive/letters --root archive=/mnt/nas/archive --name letters --priority 5
 
-            Submitting again adds only what is new or changed, also after an interruption. Passwords beside \
+            Submitting again adds only what is new or changed, also after an interruption, and leaves out files that are \
+            gone. Passwords beside \
             encrypted documents (letter.pdf.password) and truth (letter.pdf.truth.md) are no documents; hidden files and \
             folders are named and not looked into.
 
@@ -33,7 +34,9 @@ package struct SubmitCommand: AsyncParsableCommand {
 
     package func run() async throws {
         let settings = try Settings()
-        let paths = try SubmittedPaths(sources.paths.map(\.path), roots: try settings.roots(flags: sources.roots))
+        let paths = try SubmittedPaths(
+            sources.paths.map(\.path), roots: try settings.roots(flags: sources.roots),
+            allowsMissing: sources.forgetMissing)
         let (_, pipeline) = try await pipeline.resolve(settings)
         let order = SubmissionOrder(
             sources: sources, paths: paths, pipeline: pipeline, renderer: try PageRenderer.besideThisProgram())
@@ -73,5 +76,6 @@ extension SubmissionSummary {
         self.init(
             batch: outcome.batch, counts: outcome.report.counts, unreadable: unreadable, ignored: ignored,
             unreadableCount: outcome.report.unreadableCount, ignoredCount: status?.documents.ignored ?? 0)
+        goneLines = outcome.report.goneLines
     }
 }

@@ -4,6 +4,10 @@ package import Shared
 package enum BatchObstacle {
     /// One sentence and what to do; nil where it goes on, or where it cannot be told.
     package static func sentence(batch: BatchStatus, workers: [WorkerStatus], wait: BatchWait?) -> String? {
+        if batch.state == .deleting {
+            let name = OneLine.text(batch.name)
+            return "its deletion was begun. To finish it: quire prune --batch \(name) --results --yes"
+        }
         guard !batch.isFinished else { return nil }
         switch batch.state {
         case .paused: return "the batch is paused. Go on: quire resume \(OneLine.text(batch.name))"

@@ -52,10 +52,12 @@ package struct StatusReport: Sendable, Codable {
 
     private static func lines(of batch: BatchStatus) -> [String] {
         let (documents, pages) = (batch.documents, batch.pages)
-        let state = batch.isFinished ? "finished" : batch.state.rawValue
+        // What a cancelled batch has left is no more to be done, and a deletion goes before all.
+        let isOver = batch.isFinished && batch.state != .cancelled && batch.state != .deleting
+        let state = isOver ? "finished" : batch.state.rawValue
         let priority = batch.priority == 0 ? "" : ", priority \(batch.priority)"
         return [
-            "\(OneLine.text(batch.name))  (\(batch.state == .cancelled ? "cancelled" : state), \(batch.pipeline.mode)\(priority))",
+            "\(OneLine.text(batch.name))  (\(state), \(batch.pipeline.mode)\(priority))",
             "  documents  "
                 + counts(
                     documents.total,

@@ -27,6 +27,12 @@ package struct SourceOptions: ParsableArguments {
     @Flag(help: "Read files again whose size and time of change are as before.")
     package var rescan = false
 
+    @Flag(
+        help: """
+            Take files for gone whose folder is missing or empty, too, as that of a share that is not mounted is.
+            """)
+    package var forgetMissing = false
+
     package init() {}
 
     package mutating func validate() throws {

@@ -49,7 +49,9 @@ struct LocalRun: Sendable {
     private func submit() async throws -> SubmissionOrder.Outcome {
         do {
             return try await stop.interrupting { [self] in
-                try await plan.order.carryOut(queue: queue, display: display)
+                let outcome = try await plan.order.carryOut(queue: queue, display: display)
+                for line in outcome.report.goneLines { display.note(line) }
+                return outcome
             }
         } catch is CancellationError {
             display.finish()

@@ -30,7 +30,8 @@ extension LocalRun {
         /// properties are set.
         static func check(_ command: RunCommand, settings: Settings) async throws -> Plan {
             let roots = try settings.roots(flags: command.sources.roots)
-            let paths = try SubmittedPaths(command.sources.paths.map(\.path), roots: roots)
+            let paths = try SubmittedPaths(
+                command.sources.paths.map(\.path), roots: roots, allowsMissing: command.sources.forgetMissing)
             guard let output = command.out?.path ?? settings["QUIRE_OUT"].map({ FilePath($0) }) else {
                 throw CommandFailure(.usage, "Say where the results go: --out DIR (or QUIRE_OUT).")
             }

@@ -16,16 +16,24 @@ package struct DocumentSource: Sendable {
     package struct Look: Sendable {
         package var finding: ScannedFile.Finding
         package var identity: FileIdentity?
+        /// Whether it had been written so shortly before it was read that its times may not tell of a later write.
+        package var wasYoung = false
 
+        /// A later write might not show in the times of a file that was written just now; then it has none that counts.
         package var stamp: FileStamp? {
-            identity.map { FileStamp(size: $0.size, modifiedNanoseconds: $0.modifiedNanoseconds) }
+            identity.map { identity in
+                FileStamp(
+                    size: identity.size, modifiedNanoseconds: identity.modifiedNanoseconds,
+                    changedNanoseconds: wasYoung ? nil : identity.changedNanoseconds)
+            }
         }
     }
 
     /// What submitting stores about the file; never throws: whatever is wrong is the finding.
     ///
-    /// Digest and pages come from one open file, which is looked into again where it changes meanwhile.
-    package func look(_ path: FilePath) async -> Look {
+    /// Digest and pages come from one open file, which is looked into again where it changes meanwhile. `byFreshChild` has
+    /// the pages counted by a child that has seen no other file: none can have made it lie.
+    package func look(_ path: FilePath, byFreshChild: Bool = false) async -> Look {
         for pause in [0.5, 2, nil] as [Double?] {
             let source: SourceFile
             do throws(RenderError) {
@@ -33,10 +41,11 @@ package struct DocumentSource: Sendable {
             } catch {
                 return Look(finding: .unreadable(reason: error.message))
             }
-            let finding = await finding(source)
+            let wasYoung = source.identity.isYoung()
+            let finding = await finding(source, byFreshChild)
             do throws(RenderError) {
                 try await PageRenderer.blocking { () throws(RenderError) in try source.checkUnchanged() }
-                return Look(finding: finding, identity: source.identity)
+                return Look(finding: finding, identity: source.identity, wasYoung: wasYoung)
             } catch {
                 guard error.kind == .changed else { return Look(finding: .unreadable(reason: error.message)) }
             }
@@ -48,7 +57,7 @@ package struct DocumentSource: Sendable {
             finding: .unreadable(reason: "The file is being written: submit its folder again when it is whole."))
     }
 
-    private func finding(_ source: SourceFile) async -> ScannedFile.Finding {
+    private func finding(_ source: SourceFile, _ byFreshChild: Bool) async -> ScannedFile.Finding {
         let isMeant = Self.endings.contains(source.path.extension?.lowercased() ?? "")
         do throws(RenderError) {
             let kind = try await PageRenderer.blocking { () throws(RenderError) in
@@ -61,7 +70,7 @@ package struct DocumentSource: Sendable {
             let sha256 = try await PageRenderer.blocking { () throws(RenderError) in
                 try SHA256.hash { buffer, offset throws(RenderError) in try source.read(into: buffer, at: offset) }
             }
-            let summary = try await inspector.inspect(source)
+            let summary = try await inspector.inspect(source, byFreshChild: byFreshChild)
             guard let format = DocumentFormat(rawValue: summary.format.rawValue) else {
                 return .unreadable(reason: "quire-render took it for a format that this program does not know.")
             }

@@ -124,8 +124,10 @@ package struct FolderWalk: Sendable {
                 case S_IFDIR: .folder
                 default: .other
                 }
-            stamp = FileStamp(
+            var stamp = FileStamp(
                 size: Int64(target.st_size), seconds: target.st_mtim.tv_sec, nanoseconds: target.st_mtim.tv_nsec)
+            stamp.changedNanoseconds = Int64(target.st_ctim.tv_sec) * 1_000_000_000 + Int64(target.st_ctim.tv_nsec)
+            self.stamp = stamp
         }
     }
 }

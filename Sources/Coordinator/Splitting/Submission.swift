@@ -1,3 +1,4 @@
+internal import Digest
 package import Shared
 package import SystemPackage
 
@@ -9,6 +10,8 @@ package struct Submission: Sendable {
     package let source: DocumentSource
     /// Look into files again whose size and time of modification have not changed.
     package var rescans = false
+    /// Take files for gone whose folder is missing or empty, too.
+    package var forgetsMissing = false
 
     /// So many entries are walked over and looked up in the database at a time.
     private static let chunkSize = 512
@@ -20,23 +23,16 @@ package struct Submission: Sendable {
     private static let flushCount = 256
     private static let flushInterval = Duration.seconds(3)
 
-    package init(queue: PageQueue, batch: Batch, root: FilePath, source: DocumentSource, rescans: Bool = false) {
+    package init(
+        queue: PageQueue, batch: Batch, root: FilePath, source: DocumentSource, rescans: Bool = false,
+        forgetsMissing: Bool = false
+    ) {
         self.queue = queue
         self.batch = batch
         self.root = root
         self.source = source
         self.rescans = rescans
-    }
-
-    /// What a submission found, as it goes on and at its end.
-    package struct Report: Sendable {
-        package var counts = SubmitCounts()
-        /// Files looked into so far.
-        package var scanned = 0
-        /// The first files and folders that cannot be read, with the reason, whether new or known.
-        package var unreadable: [(path: FilePath, reason: String)] = []
-        /// How many cannot be read, the named ones included.
-        package var unreadableCount = 0
+        self.forgetsMissing = forgetsMissing
     }
 
     private struct Job {
@@ -46,17 +42,24 @@ package struct Submission: Sendable {
         let known: ScannedFile.Finding?
     }
 
-    /// Walks the folders and adds what is new or changed.
+    /// Walks the folders and adds what is new or changed; marks what is gone.
     ///
     /// Memory does not grow with the number of files, but for the names in the folders that are being walked through.
-    /// `progress` is called after each stored or unchanged group of files.
-    package func add(_ folders: [FilePath], progress: (Report) -> Void) async throws -> Report {
+    /// `missing` are submitted folders that are not there. `progress` is called after each stored or unchanged group of files.
+    package func add(
+        _ folders: [FilePath], missing: [FilePath] = [], progress: (Report) -> Void
+    ) async throws -> Report {
         var report = Report()
         var walks = Walks(folders)
         try await scan(&walks, report: &report, progress: progress)
+        let gone = try await GoneFiles(
+            queue: queue, batch: batch, root: root, paths: folders + missing, forgetsMissing: forgetsMissing
+        ).mark(found: report.found)
+        (report.goneCount, report.gone) = (gone.count, gone.paths)
+        (report.heldBackCount, report.emptyFolder) = (gone.heldBack, gone.emptyFolder)
         report.unreadable.sort { $0.path.string < $1.path.string }
         progress(report)
-        if report.counts.pagesQueued > 0 { try await queue.notifySubmitted() }
+        if report.counts.pagesQueued > 0 || report.recounted > 0 { try await queue.notifySubmitted() }
         return report
     }
 
@@ -93,6 +96,7 @@ package struct Submission: Sendable {
             try Task.checkCancellation()
             let entries = walks.entries(Self.chunkSize)
             guard !entries.isEmpty else { return nil }
+            report.found += entries.count
             let unchanged = report.counts.unchanged
             walks.waiting = try await jobs(entries, report: &report)[...]
             if report.counts.unchanged > unchanged { progress(report) }
@@ -107,12 +111,14 @@ package struct Submission: Sendable {
         }
         let known = places.isEmpty ? [:] : try await queue.knownFiles(batch: batch.id, at: places)
         var jobs: [Job] = []
+        var undated: [(location: SourceLocation, changedNanoseconds: Int64)] = []
         for entry in entries {
             switch entry {
             case .file(let path, let stamp):
                 let location = location(of: path)
                 // Files that could not be read are tried again: a password may have been put beside them.
-                if let seen = known[location], seen.stamp == stamp, seen.isDocument {
+                if let seen = known[location], seen.isUnchanged(stamp), seen.isDocument {
+                    if !seen.isDated, let changed = stamp.changedNanoseconds { undated.append((location, changed)) }
                     report.counts.unchanged += 1
                 } else {
                     jobs.append(Job(location: location, path: path, stamp: stamp, known: nil))
@@ -123,6 +129,7 @@ package struct Submission: Sendable {
                 jobs.append(entryJob(path, .unreadable(reason: reason)))
             }
         }
+        try await queue.date(undated, batch: batch.id)
         return jobs
     }
 
@@ -156,14 +163,36 @@ package struct Submission: Sendable {
                 found.append(file)
                 note(file, in: &report)
                 if found.count >= Self.flushCount || ContinuousClock.now - lastFlush >= Self.flushInterval {
-                    report.counts += try await queue.add(found, to: batch.id)
+                    try await store(found, in: &report)
                     found.removeAll(keepingCapacity: true)
                     lastFlush = .now
                     progress(report)
                 }
             }
         }
-        if !found.isEmpty { report.counts += try await queue.add(found, to: batch.id) }
+        if !found.isEmpty { try await store(found, in: &report) }
+    }
+
+    /// Stores findings; where a content is known with another number of pages, a child that has seen no other file decides.
+    private func store(_ found: [ScannedFile], in report: inout Report) async throws {
+        var contents: [SHA256Digest] = []
+        for case .document(let sha256, _, _) in found.map(\.finding) { contents.append(sha256) }
+        let known = try await queue.pageCounts(of: contents, batch: batch.id)
+        var corrections: [Int64: Int] = [:]
+        for file in found {
+            guard case .document(let sha256, _, let count) = file.finding, let before = known[sha256],
+                before.count != count
+            else { continue }
+            let again = await source.look(root.appending(file.location.path.components), byFreshChild: true).finding
+            // A file that has changed meanwhile says nothing about this content.
+            guard case .document(sha256, _, let count) = again, count != before.count else { continue }
+            corrections[before.document] = count
+        }
+        report.counts += try await queue.add(found, to: batch.id)
+        for (document, count) in corrections.sorted(by: { $0.key < $1.key })
+        where try await queue.correctPageCount(document: document, count: count) {
+            report.recounted += 1
+        }
     }
 
     private func note(_ file: ScannedFile, in report: inout Report) {

@@ -11,6 +11,8 @@ package struct SubmissionSummary: Sendable {
     /// How many there are, the named ones included.
     package let unreadableCount: Int
     package let ignoredCount: Int
+    /// What is to be said of files that are there no more.
+    package var goneLines: [String] = []
 
     /// So many files of a kind are named; an export lists all of them.
     static let mostNamed = 20
@@ -36,6 +38,7 @@ package struct SubmissionSummary: Sendable {
         if counts.changed > 0 { parts.append("\(counts.changed) changed") }
         lines.append("  \(NumberText.count(documents, "document")) new or changed: \(parts.joined(separator: ", "))")
         if counts.unchanged > 0 { lines.append("  \(NumberText.count(counts.unchanged, "document")) unchanged") }
+        lines += goneLines
         lines += Self.list("cannot be read", unreadable, of: unreadableCount)
         lines += Self.list("of other kinds", ignored, of: ignoredCount)
         return lines

@@ -10,20 +10,39 @@ package struct SubmittedPaths: Sendable, Equatable {
     package let root: FilePath
     /// What was named, without symbolic links.
     package let paths: [FilePath]
+    /// Those of the paths that are not there; taken for folders.
+    package let missing: [FilePath]
 
     /// Finds the root that lies closest above the given paths.
     ///
-    /// `roots` says where named roots are mounted here; one of them should be `/`. Throws where a path is not there.
-    package init(_ given: [FilePath], roots: [String: FilePath]) throws(CommandFailure) {
+    /// `roots` says where named roots are mounted here; one of them should be `/`. Throws where a path is not there, unless
+    /// `allowsMissing`.
+    package init(
+        _ given: [FilePath], roots: [String: FilePath], allowsMissing: Bool = false
+    ) throws(CommandFailure) {
         var paths: [FilePath] = []
+        var missing: [FilePath] = []
         for path in given {
-            guard let real = Self.real(path) else {
-                throw CommandFailure(
-                    .usage, "\(path.displayText) cannot be opened: \(Errno(rawValue: errno)). Nothing was submitted.")
+            var real = Self.real(path)
+            if real == nil {
+                let error = Errno(rawValue: errno)
+                guard error == .noSuchFileOrDirectory else {
+                    throw CommandFailure(
+                        .usage, "\(path.displayText) cannot be opened: \(error). Nothing was submitted.")
+                }
+                guard allowsMissing else {
+                    throw CommandFailure(
+                        .usage,
+                        "\(path.displayText) cannot be opened: \(error). Nothing was submitted. If it is gone for good and a "
+                            + "batch still knows its files, add --forget-missing.")
+                }
+                let whole = Self.absolute(path)
+                missing.append(whole)
+                real = whole
             }
-            if !paths.contains(real) { paths.append(real) }
+            if let real, !paths.contains(real) { paths.append(real) }
         }
-        var folder = Self.folder(of: paths)
+        var folder = Self.folder(of: paths, missing: missing)
         // A root that is not there now is no root of these files.
         let mounts = roots.compactMap { name, path in Self.real(path).map { (name: name, path: $0) } }
             .filter { folder.starts(with: $0.path) }
@@ -37,19 +56,12 @@ package struct SubmittedPaths: Sendable, Equatable {
         source = SourceLocation(root: mount.name, path: folder)
         root = mount.path
         self.paths = paths
+        self.missing = missing
     }
 
     /// Throws where `output` is one of the submitted folders or lies in one: results would be submitted the next time.
     package func refuse(output: FilePath) throws(CommandFailure) {
-        var existing = ModelLocation.absolute(output)
-        var missing: [FilePath.Component] = []
-        var real = Self.real(existing)
-        while real == nil, let last = existing.lastComponent {
-            missing.insert(last, at: 0)
-            existing.removeLastComponent()
-            real = Self.real(existing)
-        }
-        let whole = (real ?? existing).appending(missing)
+        let whole = Self.absolute(output)
         guard let folder = paths.first(where: { whole.starts(with: $0) }) else { return }
         throw CommandFailure(
             .usage,
@@ -57,6 +69,19 @@ package struct SubmittedPaths: Sendable, Equatable {
             The results cannot go to \(whole.displayText), which lies in the submitted folder \(folder.displayText): \
             they would be read as documents the next time. Choose another --out.
             """)
+    }
+
+    /// The path without symbolic links, as far as it is there.
+    private static func absolute(_ path: FilePath) -> FilePath {
+        var existing = ModelLocation.absolute(path)
+        var missing: [FilePath.Component] = []
+        var real = Self.real(existing)
+        while real == nil, let last = existing.lastComponent {
+            missing.insert(last, at: 0)
+            existing.removeLastComponent()
+            real = Self.real(existing)
+        }
+        return (real ?? existing).appending(missing)
     }
 
     /// The path without symbolic links; nil with `errno` set where it leads nowhere.
@@ -67,9 +92,9 @@ package struct SubmittedPaths: Sendable, Equatable {
     }
 
     /// The one folder that was named, or the closest one that holds everything.
-    private static func folder(of paths: [FilePath]) -> FilePath {
+    private static func folder(of paths: [FilePath], missing: [FilePath]) -> FilePath {
         guard var folder = paths.first else { return "/" }
-        if paths.count == 1 { return isFolder(folder) ? folder : folder.removingLastComponent() }
+        if paths.count == 1 { return isFolder(folder) || !missing.isEmpty ? folder : folder.removingLastComponent() }
         for path in paths {
             let parent = path.removingLastComponent()
             while !parent.starts(with: folder) { folder.removeLastComponent() }

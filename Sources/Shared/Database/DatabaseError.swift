@@ -23,6 +23,13 @@ package enum DatabaseError: Error, Sendable, Hashable, CustomStringConvertible {
     /// The server answered what the program does not expect: a fault of Quire.
     case unexpectedAnswer(reason: String)
 
+    /// What any order about a batch says whose deletion has begun.
+    package static func isBeingDeleted(_ batch: String) -> DatabaseError {
+        .refused(
+            reason: "The batch \(batch) is being deleted. To finish that, give "
+                + "`quire prune --batch \(batch) --results --yes` again.")
+    }
+
     package var description: String {
         switch self {
         case .connectionLost(let reason): "The database cannot be reached: \(reason)"

@@ -5,7 +5,7 @@ package enum BatchState: String, Sendable, Codable, CaseIterable {
     case open
     case paused
     case cancelled
-    /// It is being taken away, and cannot come back.
+    /// Its deletion has begun, and goes on when it is ordered again; nothing else can be ordered.
     case deleting
 }
 

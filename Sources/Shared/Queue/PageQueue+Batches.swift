@@ -17,12 +17,14 @@ extension PageQueue {
                     if let reason = Self.conflict(of: known, source: source, pipeline: pipeline) {
                         throw .batchConflict(reason: reason)
                     }
+                    if known.state == .deleting { throw .isBeingDeleted(known.name) }
                     return (known, false)
                 }
             } else if let known = try Self.batches(
                 connection, where: "b.source_root = $1 AND b.source_path = $2 AND b.pipeline_id = $3",
                 [.text(source.root), .bytes(source.path.bytes), .int(pipelineID)]
             ).last {
+                if known.state == .deleting { throw .isBeingDeleted(known.name) }
                 return (known, false)
             }
             let free: String

@@ -19,7 +19,11 @@ extension PageQueue {
             WITH held AS (
               SELECT d.document_id, NOT EXISTS (SELECT FROM quire.batch_document o
                 WHERE o.document_id = d.document_id AND o.batch_id <> $1) AS is_own
-              FROM quire.batch_document d WHERE d.batch_id = $1)
+              FROM (
+                SELECT document_id FROM quire.batch_document WHERE batch_id = $1
+                UNION
+                SELECT document_id FROM quire.batch_file
+                WHERE batch_id = $1 AND document_id IS NOT NULL AND gone_at IS NOT NULL) d)
             SELECT count(*), count(*) FILTER (WHERE is_own), coalesce(sum((
               SELECT count(*) FROM quire.page p WHERE p.document_id = h.document_id)) FILTER (WHERE is_own), 0)::bigint
             FROM held h
@@ -34,9 +38,10 @@ extension PageQueue {
 
     /// Takes a batch away with its files and attempts, and with those results that no other batch has a part in.
     ///
-    /// Cancels it first. Done in parts; where it is interrupted, the same call goes on.
+    /// Done in parts; where it is interrupted, the same call goes on. Until it has come to its end, every other order
+    /// about the batch is refused: what it would add would be left behind.
     package func deleteBatch(_ batch: Int64) async throws(DatabaseError) -> DeletionCounts {
-        try await setState(.cancelled, batch: batch)
+        try await beginDeleting(batch)
         var total = DeletionCounts()
         while let part = try await deleteDocuments(of: batch) {
             total.documents += part.documents
@@ -53,6 +58,9 @@ extension PageQueue {
         ).isEmpty {}
         _ = try await prune(batches: [batch], olderThan: -60, replaced: false, isTrial: false)
         try await database.transaction { connection throws(DatabaseError) in
+            _ = try Self.lockBatch(batch, isDeleting: true, connection)
+            // There should be none; what there is would otherwise have no batch for ever.
+            try JobSQL.deleteAll(connection, where: "batch_id = $1", key)
             try TallyFold.lock(connection)
             for table in ["tally_delta", "throughput", "tally"] {
                 try connection.query("DELETE FROM quire.\(table) WHERE batch_id = $1", key)
@@ -62,7 +70,16 @@ extension PageQueue {
         return total
     }
 
-    /// Takes the next documents out of the batch; nil when none is left.
+    /// Closes the batch to all orders but its deletion, and takes its jobs away: results of its leases are refused.
+    package func beginDeleting(_ batch: Int64) async throws(DatabaseError) {
+        try await database.transaction { connection throws(DatabaseError) in
+            guard try Self.lockBatch(batch, isDeleting: true, connection) != .deleting else { return }
+            try connection.query("UPDATE quire.batch SET state = 'deleting' WHERE id = $1", [.int(batch)])
+            try JobSQL.deleteAll(connection, where: "batch_id = $1", [.int(batch)])
+        }
+    }
+
+    /// Takes the next documents out of the batch, those of its files that are gone too; nil when none is left.
     ///
     /// The documents' own rows stay: a submission may just be looking at them.
     private func deleteDocuments(of batch: Int64) async throws(DatabaseError) -> DeletionCounts? {
@@ -71,8 +88,13 @@ extension PageQueue {
                 """
                 SELECT document_id FROM (
                   SELECT document_id, sum(page_count) OVER (ORDER BY document_id) - page_count AS before FROM (
-                    SELECT document_id, page_count FROM quire.batch_document WHERE batch_id = $1
-                    ORDER BY document_id LIMIT 500) d) d
+                    (SELECT document_id, page_count FROM quire.batch_document WHERE batch_id = $1
+                     ORDER BY document_id LIMIT 500)
+                    UNION
+                    (SELECT d.id, d.page_count FROM quire.document d WHERE d.id IN (
+                       SELECT document_id FROM quire.batch_file
+                       WHERE batch_id = $1 AND document_id IS NOT NULL AND gone_at IS NOT NULL
+                       ORDER BY document_id LIMIT 500))) d) d
                 WHERE before < $2
                 """, [.int(batch), .int(Self.deletionChunk)])
             var documents: [Int64] = []

@@ -6,6 +6,7 @@ extension PageQueue {
     /// Pausing stops claims and lets leases run. Cancelling deletes all jobs: results of its leases are refused. A cancelled
     /// batch that is opened or paused again gets jobs for all pages without a result.
     package func setState(_ state: BatchState, batch: Int64) async throws(DatabaseError) {
+        guard state != .deleting else { return try await beginDeleting(batch) }
         try await database.transaction { connection throws(DatabaseError) in
             let before = try Self.lockBatch(batch, connection)
             guard before != state else { return }
@@ -22,18 +23,24 @@ extension PageQueue {
 
     /// Changes a batch's priority, and its weight where one is given; returns the weight that it has.
     package func setPriority(_ priority: Int, weight: Double?, batch: Int64) async throws(DatabaseError) -> Double {
-        let rows = try await database.query(
-            """
-            UPDATE quire.batch SET priority = $2, weight = coalesce($3::float8, weight) WHERE id = $1 RETURNING weight
-            """, [.int(batch), .int(priority), weight.map { .double($0) } ?? .null])
-        guard var row = rows.first else { throw .notFound(reason: "There is no batch number \(batch).") }
-        return try row.double()
+        try await database.transaction { connection throws(DatabaseError) in
+            _ = try Self.lockBatch(batch, connection)
+            let rows = try connection.query(
+                """
+                UPDATE quire.batch SET priority = $2, weight = coalesce($3::float8, weight) WHERE id = $1
+                RETURNING weight
+                """, [.int(batch), .int(priority), weight.map { .double($0) } ?? .null])
+            guard var row = rows.first else { throw .notFound(reason: "There is no batch number \(batch).") }
+            return try row.double()
+        }
     }
 
-    /// Recognises pages again: their results go to the history, and they are queued; returns how many.
+    /// Queues pages to be recognised again; returns how many of the batch.
     ///
-    /// Results are shared, so other batches that hold the document get the pages to do again as well. Pages that wait for
-    /// another attempt become ready at once; other pages that have no result yet are left as they are.
+    /// What they have stays, and is shown and exported, until its successor is there: text by this order's mode and
+    /// prompt, from a lease that began after it. Where the new attempt fails, good text stays. Results are shared, so other
+    /// batches that hold the document get the pages to do again as well. Pages that wait for another attempt, or to which
+    /// no file led, become ready at once; other pages that have no result yet are left as they are.
     package func retry(
         _ selection: RetrySelection, batch: Int64, override: PipelineOverride?
     ) async throws(DatabaseError) -> Int {
@@ -43,19 +50,8 @@ extension PageQueue {
             }
             let documents = try Self.documents(of: selection, batch: batch, connection)
             guard !documents.isEmpty else { return 0 }
-            let parameters: [SQLValue] = [.ints(documents)]
-            // Submissions that find these pages recorded wait, as do workers that settle them.
-            try connection.query(
-                "SELECT FROM quire.document WHERE id = ANY ($1::bigint[]) ORDER BY id FOR NO KEY UPDATE", parameters)
-            try connection.query(
-                """
-                SELECT FROM quire.batch WHERE id IN (
-                  SELECT batch_id FROM quire.batch_document WHERE document_id = ANY ($1::bigint[]))
-                ORDER BY id FOR NO KEY UPDATE
-                """, parameters)
-            try JobSQL.lockAll(connection, where: "document_id = ANY ($1::bigint[])", parameters)
-            return try Self.freeStranded(documents: documents, batch: batch, connection)
-                + Self.requeue(selection, documents: documents, batch: batch, override: override, connection)
+            try JobSQL.lockDocuments(documents, connection)
+            return try Self.requeue(selection, documents: documents, batch: batch, override: override, connection)
         }
     }
 
@@ -71,7 +67,7 @@ extension PageQueue {
               SELECT f.id, f.document_id, f.root, f.path, f.path IN ($2, CASE WHEN b.source_path IN ('', '.') THEN $2
                 ELSE b.source_path || '/'::bytea || $2 END) AS is_exact
               FROM quire.batch_file f JOIN quire.batch b ON b.id = f.batch_id
-              WHERE f.batch_id = $1 AND f.kind = 'document' AND (f.path = $2
+              WHERE f.batch_id = $1 AND f.kind = 'document' AND f.gone_at IS NULL AND (f.path = $2
                 OR substring(f.path FROM greatest(octet_length(f.path) - octet_length($2), 1)) = '/'::bytea || $2))
             SELECT DISTINCT ON (f.document_id) f.document_id, f.root, f.path, d.page_count
             FROM found f JOIN quire.document d ON d.id = f.document_id
@@ -86,11 +82,16 @@ extension PageQueue {
         return matches
     }
 
-    private static func lockBatch(_ batch: Int64, _ connection: Connection) throws(DatabaseError) -> BatchState {
+    /// Locks the batch for an order about it; one that is being deleted takes none but its deletion.
+    static func lockBatch(
+        _ batch: Int64, isDeleting: Bool = false, _ connection: Connection
+    ) throws(DatabaseError) -> BatchState {
         let rows = try connection.query(
-            "SELECT state FROM quire.batch WHERE id = $1 FOR NO KEY UPDATE", [.int(batch)])
+            "SELECT name, state FROM quire.batch WHERE id = $1 FOR NO KEY UPDATE", [.int(batch)])
         guard var row = rows.first else { throw .notFound(reason: "There is no batch number \(batch).") }
-        return try row.label()
+        let (name, state) = (try row.text(), try row.label(BatchState.self))
+        if state == .deleting, !isDeleting { throw .isBeingDeleted(name) }
+        return state
     }
 
     /// Makes jobs for whatever has no result; corrects the counts by what other batches did meanwhile.
@@ -144,96 +145,110 @@ extension PageQueue {
         }
     }
 
-    /// Columns of `quire.page` that `quire.page_history` has too.
-    private static let historyColumns = """
-        document_id, page_no, state, attempt, token, worker_id, finished_at, width, height, dpi, render_seconds,
-          encode_seconds, prefill_seconds, decode_seconds, prompt_tokens, output_tokens, reached_end, mode, prompt,
-          engine_version, markdown, layout, raw_text, error, program_version, precision
-        """
-
-    /// Takes the faults off all files of the documents, so that pages to which none led are tried again; returns how many
-    /// pages of the batch that are.
-    private static func freeStranded(
-        documents: [Int64], batch: Int64, _ connection: Connection
-    ) throws(DatabaseError) -> Int {
-        try connection.query(
-            """
-            UPDATE quire.batch_file f SET fault = NULL, fault_at = NULL, fault_count = 0
-            FROM quire.batch_document d
-            WHERE d.document_id = ANY ($1::bigint[]) AND f.batch_id = d.batch_id AND f.document_id = d.document_id
-              AND f.fault_count > 0
-            """, [.ints(documents)])
-        let rows = try connection.query(
-            """
-            SELECT coalesce(sum(n_pages), 0)::bigint FROM quire.job
-            WHERE batch_id = $1 AND document_id = ANY ($2::bigint[]) AND state = 'waiting' AND due = 'infinity'
-            """, [.int(batch), .ints(documents)])
-        guard var row = rows.first else { throw .unexpectedAnswer(reason: "no count of stranded pages.") }
-        let freed = try row.int()
-        try connection.query("SELECT quire.free_stranded($1)", [.ints(documents)])
-        return freed
-    }
-
     /// The caller has locked the documents, their batches and all their jobs.
     private static func requeue(
         _ selection: RetrySelection, documents: [Int64], batch: Int64, override: PipelineOverride?,
         _ connection: Connection
     ) throws(DatabaseError) -> Int {
-        var condition = "p.state IN ('failed', 'quarantined')"
+        // What is to be read again already is left as it was asked, unless it is to be read otherwise now.
+        let otherwise =
+            override == nil
+            ? "false" : "(p.redo_mode, p.redo_prompt) IS DISTINCT FROM (nullif($3, ''), nullif($4, ''))"
+        var condition = """
+            (p.state IN ('failed', 'quarantined') OR p.redo_token IS NOT NULL AND EXISTS (
+              SELECT FROM quire.job w WHERE w.batch_id = $1 AND w.document_id = p.document_id AND w.state = 'waiting'
+                AND p.page_no BETWEEN w.first_page AND w.first_page + w.n_pages - 1))
+            """
         var page: Int?
         switch selection {
         case .failed, .document(_, includingDone: false): break
         case .document(_, includingDone: true): condition = "true"
-        case .page(_, let number): (condition, page) = ("p.page_no = $5", number)
+        case .page(_, let number): (condition, page) = ("true", number)
         }
         let rows = try connection.query(
             """
-            WITH gone AS (
-              DELETE FROM quire.page p WHERE p.document_id = ANY ($2::bigint[]) AND \(condition)
-                AND ($5::bigint IS NULL OR p.page_no = $5) RETURNING *),
-            kept AS (
-              INSERT INTO quire.page_history (\(historyColumns))
-              SELECT \(historyColumns) FROM gone),
-            -- In a batch, a page with a result is tallied unless a job still covers it.
-            again AS (
-              SELECT b.batch_id, g.document_id, g.page_no, g.state
-              FROM gone g JOIN quire.batch_document b ON b.document_id = g.document_id
-              JOIN quire.batch t ON t.id = b.batch_id AND t.state <> 'cancelled'
+            WITH marked AS MATERIALIZED (
+              SELECT p.document_id, p.page_no, p.state, p.redo_token FROM quire.page p
+              WHERE p.document_id = ANY ($2::bigint[]) AND ($5::bigint IS NULL OR p.page_no = $5)
+                AND (p.redo_token IS NULL OR \(otherwise)) AND \(condition)),
+            -- Only leases that are made from here on have greater tokens.
+            fresh AS (
+              UPDATE quire.page p SET redo_token = nextval('quire.lease_token'), redo_mode = nullif($3, ''),
+                redo_prompt = nullif($4, '')
+              FROM marked m WHERE p.document_id = m.document_id AND p.page_no = m.page_no),
+            -- In a batch, a page with a result that stands is tallied unless a job still covers it.
+            missing AS (
+              SELECT b.batch_id, m.document_id, m.document_id AS place, m.page_no, m.state, m.redo_token,
+                nullif($3, '') AS mode, nullif($4, '') AS prompt
+              FROM marked m JOIN quire.batch_document b ON b.document_id = m.document_id
+              JOIN quire.batch t ON t.id = b.batch_id AND t.state NOT IN ('cancelled', 'deleting')
               WHERE NOT EXISTS (
-                SELECT FROM quire.job j WHERE j.document_id = g.document_id AND j.batch_id = b.batch_id
-                  AND g.page_no BETWEEN j.first_page AND j.first_page + j.n_pages - 1)),
+                SELECT FROM quire.job j WHERE j.document_id = m.document_id AND j.batch_id = b.batch_id
+                  AND m.page_no BETWEEN j.first_page AND j.first_page + j.n_pages - 1)),
             tallied AS (
               INSERT INTO quire.tally_delta (batch_id, document_id, done, blank, failed, quarantined)
               SELECT batch_id, document_id, -count(*) FILTER (WHERE state = 'done'),
                 -count(*) FILTER (WHERE state = 'blank'), -count(*) FILTER (WHERE state = 'failed'),
                 -count(*) FILTER (WHERE state = 'quarantined')
-              FROM again GROUP BY batch_id, document_id),
-            islands AS (
-              SELECT *, page_no - row_number() OVER (PARTITION BY batch_id, document_id ORDER BY page_no) AS island
-              FROM again),
-            numbered AS (
-              SELECT *, (row_number() OVER (PARTITION BY batch_id, document_id, island ORDER BY page_no) - 1)
-                / \(pagesPerJob) AS part FROM islands),
-            made AS (
-              INSERT INTO quire.job (batch_id, document_id, first_page, n_pages, override_mode, override_prompt)
-              SELECT batch_id, document_id, min(page_no), count(*), nullif($3, ''), nullif($4, '') FROM numbered
-              GROUP BY batch_id, document_id, island, part ORDER BY batch_id, document_id, min(page_no)),
+              FROM missing WHERE redo_token IS NULL GROUP BY batch_id, document_id),
+            \(JobSQL.jobsOfMissing),
+            -- Jobs that wait, with what they wait for: another attempt, or a file.
             hurried AS (
-              UPDATE quire.job SET state = 'ready', due = NULL, id = nextval('quire.job_id'),
-                override_mode = coalesce(nullif($3, ''), override_mode), override_prompt = coalesce(nullif($4, ''), override_prompt)
-              WHERE batch_id = $1 AND state = 'waiting' AND document_id = ANY ($2::bigint[])
-                AND ($5 IS NULL OR (first_page = $5 AND n_pages = 1)) RETURNING n_pages),
-            opened AS (
-              UPDATE quire.batch SET has_jobs = true
-              WHERE NOT has_jobs AND id IN (SELECT batch_id FROM again))
-            SELECT (SELECT count(*) FROM again WHERE batch_id = $1)
-              + (SELECT coalesce(sum(n_pages), 0)::bigint FROM hurried)
+              UPDATE quire.job j SET state = 'ready', due = NULL, id = nextval('quire.job_id'),
+                override_mode = coalesce(nullif($3, ''), override_mode),
+                override_prompt = coalesce(nullif($4, ''), override_prompt)
+              FROM (
+                SELECT w.batch_id, w.id, w.due = 'infinity' AS is_stranded FROM quire.job w
+                WHERE w.batch_id = $1 AND w.state = 'waiting' AND w.document_id = ANY ($2::bigint[])
+                  AND ($5 IS NULL OR $5 BETWEEN w.first_page AND w.first_page + w.n_pages - 1)) w
+              WHERE j.batch_id = w.batch_id AND j.id = w.id
+              RETURNING j.document_id, j.first_page, j.n_pages, w.is_stranded),
+            -- Of the pages that wait, those that are marked count once.
+            waiting AS (
+              SELECT h.document_id, n AS page_no
+              FROM hurried h CROSS JOIN generate_series(h.first_page, h.first_page + h.n_pages - 1) n
+              UNION
+              SELECT document_id, page_no FROM marked),
+            unstranded AS (
+              INSERT INTO quire.tally_delta (batch_id, document_id, stranded)
+              SELECT $1, document_id, -sum(n_pages) FROM hurried WHERE is_stranded GROUP BY document_id),
+            forgiven AS (
+              UPDATE quire.batch_file f SET fault = NULL, fault_at = NULL, fault_count = 0
+              FROM quire.batch_document d
+              WHERE d.document_id = ANY ($2::bigint[]) AND f.batch_id = d.batch_id AND f.document_id = d.document_id
+                AND f.fault_count > 0 AND f.gone_at IS NULL)
+            SELECT (SELECT count(*) FROM waiting),
+              (SELECT array_to_string(array_agg(DISTINCT batch_id), ',') FROM made)
             """,
             [
                 .int(batch), .ints(documents), .text(override?.mode ?? ""), .text(override?.prompt ?? ""),
                 page.map { .int($0) } ?? .null,
             ])
         guard var row = rows.first else { throw .unexpectedAnswer(reason: "no count of queued pages.") }
-        return try row.int()
+        let count = try row.int()
+        let batches = (try row.optionalText() ?? "").split(separator: ",").compactMap { Int64($0) }
+        if !batches.isEmpty { try JobSQL.markHavingJobs(batches, connection) }
+        // In other batches too: the files may be read again.
+        try connection.query("SELECT quire.free_stranded($1)", [.ints(documents)])
+        try Self.align(documents, connection)
+        return count
+    }
+
+    /// Makes jobs that wait to be claimed, and that are of one page each or whose pages are all to be read again alike,
+    /// read them as was asked: by another mode or prompt their results would be dropped, and the pages queued anew.
+    private static func align(_ documents: [Int64], _ connection: Connection) throws(DatabaseError) {
+        try connection.query(
+            """
+            UPDATE quire.job j SET override_mode = r.mode, override_prompt = r.prompt
+            FROM (
+              SELECT w.batch_id, w.id, min(p.redo_mode) AS mode, min(p.redo_prompt) AS prompt
+              FROM quire.job w JOIN quire.page p ON p.document_id = w.document_id
+                AND p.page_no BETWEEN w.first_page AND w.first_page + w.n_pages - 1 AND p.redo_token IS NOT NULL
+              WHERE w.document_id = ANY ($1::bigint[]) AND w.state <> 'leased'
+              GROUP BY w.batch_id, w.id
+              HAVING count(*) = min(w.n_pages) AND count(DISTINCT (p.redo_mode, p.redo_prompt)) = 1) r
+            WHERE j.batch_id = r.batch_id AND j.id = r.id
+              AND (j.override_mode, j.override_prompt) IS DISTINCT FROM (r.mode, r.prompt)
+            """, [.ints(documents)])
     }
 }

@@ -1,28 +1,64 @@
 private import Digest
 private import SystemPackage
 
+/// What a batch knows of a file that is there and could be read.
+package struct KnownFile: Sendable {
+    package var stamp: FileStamp
+    package var isDocument: Bool
+    /// False where an earlier Quire stored it, which did not look at the time of its inode's last change.
+    package var isDated: Bool
+
+    /// Whether a file with this stamp need not be read again: nothing can have been written to it since.
+    ///
+    /// A stamp that could not be trusted when it was taken equals none.
+    package func isUnchanged(_ now: FileStamp) -> Bool {
+        guard stamp.size == now.size, stamp.modifiedNanoseconds == now.modifiedNanoseconds else { return false }
+        guard isDated else { return true }
+        return stamp.changedNanoseconds != nil && stamp.changedNanoseconds == now.changedNanoseconds
+    }
+}
+
 extension PageQueue {
+    /// Notes the times of their inodes' last change for files that an earlier Quire stored without.
+    package func date(
+        _ files: [(location: SourceLocation, changedNanoseconds: Int64)], batch: Int64
+    ) async throws(DatabaseError) {
+        guard !files.isEmpty else { return }
+        try await database.query(
+            """
+            UPDATE quire.batch_file f SET changed_ns = s.changed_ns, has_changed_ns = true
+            FROM unnest($2::text[], $3::bytea[], $4::bigint[]) s(root, path, changed_ns)
+            WHERE f.batch_id = $1 AND f.root = s.root AND sha256(f.path) = sha256(s.path) AND NOT f.has_changed_ns
+            """,
+            [
+                .int(batch), .texts(files.map(\.location.root)), .byteArrays(files.map(\.location.path.bytes)),
+                .ints(files.map(\.changedNanoseconds)),
+            ])
+    }
+
     /// What the batch knows of the files at these places; unchanged ones need not be read again.
     ///
     /// Those that could not be read, or were gone, are not known: they are to be looked at anew.
     package func knownFiles(
         batch: Int64, at locations: [SourceLocation]
-    ) async throws(DatabaseError) -> [SourceLocation: (stamp: FileStamp, isDocument: Bool)] {
+    ) async throws(DatabaseError) -> [SourceLocation: KnownFile] {
         try await database.run { connection throws(DatabaseError) in
             let rows = try connection.query(
                 """
-                SELECT f.root, f.path, f.size, f.modified_ns, f.changed_ns, f.kind = 'document'
+                SELECT f.root, f.path, f.size, f.modified_ns, f.changed_ns, f.kind = 'document',
+                  f.has_changed_ns
                 FROM unnest($2::text[], $3::bytea[]) s(root, path)
                 JOIN quire.batch_file f ON f.batch_id = $1 AND f.root = s.root AND sha256(f.path) = sha256(s.path)
                 WHERE f.fault_count = 0 AND f.gone_at IS NULL
                 """, [.int(batch), .texts(locations.map(\.root)), .byteArrays(locations.map(\.path.bytes))])
-            var files: [SourceLocation: (stamp: FileStamp, isDocument: Bool)] = [:]
+            var files: [SourceLocation: KnownFile] = [:]
             for var row in rows {
                 let location = try row.location()
                 let stamp = FileStamp(
                     size: try row.int64(), modifiedNanoseconds: try row.int64(),
                     changedNanoseconds: try row.optionalInt64())
-                files[location] = (stamp, try row.bool())
+                let isDocument = try row.bool()
+                files[location] = KnownFile(stamp: stamp, isDocument: isDocument, isDated: try row.bool())
             }
             return files
         }
@@ -46,7 +82,7 @@ extension PageQueue {
         let rows = try await database.query(
             """
             SELECT root, path, reason FROM quire.batch_file
-            WHERE batch_id = $1 AND document_id IS NULL AND kind = 'ignored' ORDER BY id LIMIT $2
+            WHERE batch_id = $1 AND document_id IS NULL AND kind = 'ignored' AND gone_at IS NULL ORDER BY id LIMIT $2
             """, [.int(batch), .int(limit)])
         var files: [(location: SourceLocation, reason: String)] = []
         for var row in rows { files.append((try row.location(), try row.text())) }
@@ -87,10 +123,10 @@ private struct Submission: Sendable {
 
     func apply(to batch: Int64, _ connection: Connection) throws(DatabaseError) -> SubmitCounts {
         try connection.query(AdvisoryLock.placesSQL)
-        let rows = try connection.query(
-            "SELECT state, pipeline_id FROM quire.batch WHERE id = $1 FOR NO KEY UPDATE", [.int(batch)])
+        let state = try PageQueue.lockBatch(batch, connection)
+        let rows = try connection.query("SELECT pipeline_id FROM quire.batch WHERE id = $1", [.int(batch)])
         guard var row = rows.first else { throw .notFound(reason: "There is no batch number \(batch).") }
-        let (state, pipeline) = (try row.label(BatchState.self), try row.int64())
+        let pipeline = try row.int64()
 
         let documents = try storeDocuments(pipeline: pipeline, connection)
         let known = try knownFiles(batch: batch, connection)
@@ -111,7 +147,7 @@ private struct Submission: Sendable {
             guard let before = known[file.location]?.documentID else { return nil }
             return before == documentID(of: file, documents) ? nil : before
         }
-        try removeUnused(Set(abandoned), from: batch, connection)
+        _ = try UnusedDocuments.remove(Set(abandoned), from: batch, connection)
         return counts
     }
 
@@ -160,6 +196,7 @@ private struct Submission: Sendable {
             SELECT f.root, f.path, f.kind, f.document_id, f.reason
             FROM unnest($2::text[], $3::bytea[]) s(root, path)
             JOIN quire.batch_file f ON f.batch_id = $1 AND f.root = s.root AND sha256(f.path) = sha256(s.path)
+            WHERE f.gone_at IS NULL
             """, [.int(batch), .texts(files.map(\.location.root)), .byteArrays(files.map(\.location.path.bytes))])
         var known: [SourceLocation: Known] = [:]
         for var row in rows {
@@ -197,9 +234,10 @@ private struct Submission: Sendable {
               $9::text[]) WITH ORDINALITY s(root, path, size, modified_ns, changed_ns, kind, document_id, reason, place)
             ORDER BY s.place
             ON CONFLICT (batch_id, root, sha256(path)) DO UPDATE SET
-              (size, modified_ns, changed_ns, kind, document_id, reason, fault, fault_at, fault_count, gone_at)
+              (size, modified_ns, changed_ns, kind, document_id, reason, fault, fault_at, fault_count, gone_at,
+                has_changed_ns)
                 = (excluded.size, excluded.modified_ns, excluded.changed_ns, excluded.kind, excluded.document_id,
-                  excluded.reason, NULL, NULL, 0, NULL)
+                  excluded.reason, NULL, NULL, 0, NULL, true)
             """,
             [
                 .int(batch), .texts(files.map(\.location.root)), .byteArrays(files.map(\.location.path.bytes)),
@@ -248,43 +286,6 @@ private struct Submission: Sendable {
         try connection.query(
             "INSERT INTO quire.tally_delta (batch_id, unreadable, ignored) VALUES ($1, $2, $3)",
             [.int(batch), .int(unreadable), .int(ignored)])
-    }
-
-    /// Takes documents out of the batch to which no file of it leads any more.
-    private func removeUnused(
-        _ candidates: Set<Int64>, from batch: Int64, _ connection: Connection
-    ) throws(DatabaseError) {
-        guard !candidates.isEmpty else { return }
-        let rows = try connection.query(
-            """
-            SELECT c.id FROM unnest($2::bigint[]) c(id)
-            WHERE NOT EXISTS (SELECT FROM quire.batch_file f WHERE f.batch_id = $1 AND f.document_id = c.id)
-            """, [.int(batch), .ints(candidates.sorted())])
-        var unused: [Int64] = []
-        for var row in rows { unused.append(try row.int64()) }
-        guard !unused.isEmpty else { return }
-        let parameters: [SQLValue] = [.int(batch), .ints(unused)]
-        try JobSQL.deleteAll(connection, where: "batch_id = $1 AND document_id = ANY ($2::bigint[])", parameters)
-        // With the jobs gone nobody adds to these documents' counts; the fold makes the counts final.
-        try TallyFold.lock(connection)
-        try TallyFold.fold(batch, connection)
-        try connection.query(
-            """
-            WITH gone AS (
-              DELETE FROM quire.batch_document WHERE batch_id = $1 AND document_id = ANY ($2::bigint[]) RETURNING *),
-            counts AS (
-              SELECT count(*) AS documents, sum(page_count) AS pages, sum(done) AS done, sum(blank) AS blank,
-                sum(failed) AS failed, sum(quarantined) AS quarantined, sum(stranded) AS stranded,
-                count(*) FILTER (WHERE done + blank = page_count) AS complete,
-                count(*) FILTER (WHERE done + blank + failed + quarantined + stranded = page_count
-                  AND failed + quarantined + stranded > 0) AS with_failures
-              FROM gone)
-            UPDATE quire.tally t SET documents = t.documents - c.documents, pages = t.pages - c.pages,
-              done = t.done - c.done, blank = t.blank - c.blank, failed = t.failed - c.failed,
-              quarantined = t.quarantined - c.quarantined, stranded = t.stranded - c.stranded, complete = t.complete - c.complete,
-              with_failures = t.with_failures - c.with_failures
-            FROM counts c WHERE t.batch_id = $1 AND c.documents > 0
-            """, parameters)
     }
 }
 
