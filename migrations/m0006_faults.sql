@@ -104,6 +104,9 @@ ALTER TABLE quire.tally ADD COLUMN stranded bigint NOT NULL DEFAULT 0,
 CREATE INDEX tally_unfoldable ON quire.tally (batch_id) WHERE fold_error IS NOT NULL;
 -- Nearly always empty, so that each record may look.
 CREATE INDEX job_stranded ON quire.job (document_id, batch_id) WHERE state = 'waiting' AND due = 'infinity';
+-- Without those, so that neither stands in for the other.
+DROP INDEX quire.job_waiting;
+CREATE INDEX job_waiting ON quire.job (due) WHERE state = 'waiting' AND due < 'infinity';
 
 -- When a file that had so many faults in a row is tried again.
 CREATE FUNCTION quire.file_due(p_at timestamptz, p_count smallint, p_retry_seconds real) RETURNS timestamptz
@@ -911,7 +914,7 @@ AS $$
 BEGIN
   PERFORM set_config('synchronous_commit', 'off', true);
   WITH due AS MATERIALIZED (
-    SELECT j.batch_id, j.id FROM quire.job j WHERE j.state = 'waiting' AND j.due <= now()
+    SELECT j.batch_id, j.id FROM quire.job j WHERE j.state = 'waiting' AND j.due < 'infinity' AND j.due <= now()
     ORDER BY j.due LIMIT 1000 FOR UPDATE SKIP LOCKED)
   UPDATE quire.job j SET state = 'ready', due = NULL, id = nextval('quire.job_id')
   FROM due d WHERE j.batch_id = d.batch_id AND j.id = d.id;

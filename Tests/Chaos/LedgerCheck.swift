@@ -12,14 +12,19 @@ package struct LedgerCheck: Sendable {
 
     /// What is wrong, in sentences; empty where nothing is.
     ///
-    /// `pages` is how many the batch has; `quarantined` are the paths and pages that must be so.
-    package func faults(pages: Int, quarantined: [(path: String, page: Int)] = []) async throws -> [String] {
+    /// `pages` is how many the batch has; `quarantined` are the paths and pages that must be so, and `stranded` how many
+    /// pages no file may lead to.
+    package func faults(
+        pages: Int, quarantined: [(path: String, page: Int)] = [], stranded: Int = 0
+    ) async throws -> [String] {
         // What is left to be counted is counted now.
         let queue = PageQueue(database: database)
         while try await number("SELECT count(*) FROM quire.tally_delta") > 0 { try await queue.maintain() }
         var faults: [String] = []
         let rows = try await number("SELECT count(*) FROM quire.page")
-        if rows != pages { faults.append("\(rows) pages are recorded, of \(pages).") }
+        if rows != pages - stranded { faults.append("\(rows) pages are recorded, of \(pages - stranded).") }
+        let waiting = try await number("SELECT coalesce(sum(n_pages), 0)::bigint FROM quire.job WHERE due = 'infinity'")
+        if waiting != stranded { faults.append("\(waiting) pages are stranded, and \(stranded) should be.") }
         for (what, sql) in Self.questions {
             let count = try await number(sql, sql.contains("$1") ? [.int(batch)] : [])
             if count != 0 { faults.append("\(count) \(what).") }
@@ -45,13 +50,32 @@ package struct LedgerCheck: Sendable {
 
     /// Each counts what must not be.
     private static let questions: [(what: String, sql: String)] = [
-        ("jobs are left", "SELECT count(*) FROM quire.job"),
+        ("jobs are left", "SELECT count(*) FROM quire.job WHERE due IS NULL OR due < 'infinity'"),
+        ("pages are still to be read again", "SELECT count(*) FROM quire.page WHERE redo_token IS NOT NULL"),
+        (
+            "pages have a result and are stranded as well",
+            """
+            SELECT count(*) FROM quire.job j JOIN quire.page p ON p.document_id = j.document_id
+              AND p.page_no BETWEEN j.first_page AND j.first_page + j.n_pages - 1
+            WHERE j.due = 'infinity'
+            """
+        ),
+        (
+            "ranges are stranded though a file of theirs has no fault",
+            """
+            SELECT count(*) FROM quire.job j JOIN quire.batch_file f ON f.document_id = j.document_id
+            WHERE j.due = 'infinity' AND f.fault_count = 0 AND f.gone_at IS NULL
+            """
+        ),
+        ("tallies cannot be brought up to date", "SELECT count(*) FROM quire.tally WHERE fold_error IS NOT NULL"),
         (
             "pages of documents have no result",
             """
             SELECT count(*) FROM quire.batch_document d, generate_series(1, d.page_count) n
             WHERE d.batch_id = $1 AND NOT EXISTS (
               SELECT FROM quire.page p WHERE p.document_id = d.document_id AND p.page_no = n)
+              AND NOT EXISTS (SELECT FROM quire.job j WHERE j.batch_id = $1 AND j.document_id = d.document_id
+                AND j.due = 'infinity' AND n BETWEEN j.first_page AND j.first_page + j.n_pages - 1)
             """
         ),
         (

@@ -80,9 +80,12 @@ import Testing
         _ = try await setting.register("gone", host, boot, 4_000_000, 5)
         let elsewhere = try await setting.register("elsewhere", host + "-2", boot, 4_000_001, 5)
         let before = try await setting.register("before the reboot", host, "another boot", 4_000_002, 5)
+        // A14: in another container of the same host name, whose process numbers are others.
+        let contained = try await setting.register("contained", host, boot, 4_000_003, 5, namespace: 4)
+        let old = try await setting.register("of an earlier version", host, boot, 4_000_004, 5, namespace: nil)
         let reported = try await DeadWorkers.report(to: setting.queue)
         #expect(reported == [getpid(): 0, 4_000_000: 0])
-        #expect(Set(try await setting.queue.workers().map(\.id)) == [alive, elsewhere, before])
+        #expect(Set(try await setting.queue.workers().map(\.id)) == [alive, elsewhere, before, contained, old])
     }
 }
 
@@ -129,10 +132,13 @@ private struct Setting: Sendable {
         while !condition() { try await Task.sleep(for: .milliseconds(20)) }
     }
 
-    func register(_ name: String, _ host: String, _ boot: String, _ pid: Int32, _ ticks: Int64) async throws -> Int64 {
+    func register(
+        _ name: String, _ host: String, _ boot: String, _ pid: Int32, _ ticks: Int64,
+        namespace: Int64? = ProcessIdentity.pidNamespace
+    ) async throws -> Int64 {
         try await queue.register(
             WorkerIdentity(
                 name: name, host: host, bootID: boot, pid: pid, processStartTicks: ticks, device: "cpu (1 thread)",
-                version: QuireVersion.current, modelDigest: "ab"))
+                version: QuireVersion.current, modelDigest: "ab", pidNamespace: namespace))
     }
 }

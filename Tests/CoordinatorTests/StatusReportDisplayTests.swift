@@ -20,11 +20,13 @@ import Testing
 
     private func worker(
         model: String = "0123456789abcdef", silent: Double = 3,
-        version: String = QuireVersion.current, isDraining: Bool = false, roots: [String]? = nil
+        version: String = QuireVersion.engine, isDraining: Bool = false, roots: [String]? = nil,
+        precision: String = "bf16", unwell: String? = nil
     ) -> WorkerStatus {
         WorkerStatus(
             id: 1, name: "w1", host: "here", pid: 7, device: "cpu (2 threads)", version: version, modelDigest: model,
-            secondsSinceSeen: silent, leasedPages: 4, isDraining: isDraining, roots: roots)
+            secondsSinceSeen: silent, leasedPages: 4, isDraining: isDraining, roots: roots, engineVersion: version,
+            precision: precision, unwell: unwell, unwellSince: unwell.map { _ in "2026-01-02T03:04:05.000Z" })
     }
 
     private func notes(_ batches: [BatchStatus], _ workers: [WorkerStatus], waits: [BatchWait] = []) -> [String] {
@@ -76,6 +78,23 @@ import Testing
         let waiting = notes([idle], [worker()], waits: [later])
         #expect(waiting[0].contains("2026-01-02T03:04:05.000Z (in 1 min 30 s)"))
         #expect(waiting[0].contains("quire retry archive"))
+    }
+
+    @Test func `Unwell workers, other weights and stranded pages are told`() {
+        let idle = batch { $0.pages.leased = 0 }
+        let ready = BatchWait(batch: 1, root: "nas", hasReady: true)
+        #expect(notes([idle], [worker(precision: "int8")])[0].contains("--precision bf16"))
+        let unwell = worker(unwell: "It cannot see the\nfolder of archive.")
+        let note = notes([idle], [unwell], waits: [ready])[0]
+        #expect(note.contains("unwell") && note.contains("w1 on here: It cannot see the folder of archive."))
+        #expect(notes([idle], [unwell, worker()], waits: [ready]).isEmpty, "another one works")
+        let lines = StatusReport(batches: [idle], workers: [unwell], problems: []).lines
+        #expect(lines.last?.contains("w1 is unwell since 2026-01-02T03:04:05.000Z: It cannot see") == true)
+        let stranded = batch { ($0.pages.stranded, $0.pages.pending) = (6, 0) }
+        #expect(notes([stranded], [])[0].contains("no file is left from which 6 pages can be read"))
+        #expect(
+            StatusReport(batches: [stranded], workers: [], problems: []).lines[2].contains("2 failed, 6 stranded"))
+        #expect(notes([batch { $0.countsProblem = "bad" }], [worker()])[0].contains("quire doctor --repair"))
     }
 
     @Test func `Problems beyond those that were looked at are owned up to`() {

@@ -233,6 +233,32 @@ import Testing
         #expect(Self.scans(plans).contains { $0.contains("job_leased") }, "\(plans)")
     }
 
+    @Test func `a file's fault, and what follows from it, go by indexes`() async throws {
+        let watched = try await Watched()
+        let fixture = watched.fixture
+        try await fixture.database.query("UPDATE quire.batch SET max_attempts = 1")
+        let lease = try await #require(fixture.claim(watched.worker, on: watched.queue))
+        let plans = try await watched.plans { queue in
+            let witnesses = try await queue.witnesses(for: lease, limit: 20)
+            #expect(witnesses.count == 20)
+            let receipt = try await queue.report(fileFault: "x", lease: lease, worker: watched.worker)
+            #expect(receipt == .stranded)
+            // The next range of the document is stranded by the claim that finds no file for it.
+            _ = try await fixture.claim(watched.worker, on: queue)
+            let groups = try await queue.problemGroups(batch: watched.batch, limit: 10)
+            #expect(groups.contains { $0.reason == "x" })
+        }
+        #expect(Self.wholesale(plans).isEmpty, "\(plans)")
+        #expect(plans.joined().contains("using batch_file_document on batch_file"), "\(plans)")
+        let freed = try await watched.plans { queue in
+            let count = try await fixture.number("SELECT 1")
+            _ = try await queue.database.query("SELECT quire.free_stranded($1)", [.ints([lease.documentID])])
+            #expect(count == 1)
+        }
+        #expect(Self.wholesale(freed).isEmpty, "\(freed)")
+        #expect(freed.joined().contains("using job_stranded on job"), "\(freed)")
+    }
+
     @Test func `a session that began with an empty queue uses the indexes of a full one`() async throws {
         let fixture = try await Fixture()
         let batch = try await fixture.openBatch()

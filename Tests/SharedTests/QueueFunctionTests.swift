@@ -70,6 +70,84 @@ import Testing
         #expect(status.documents.withFailures == 1)
     }
 
+    // A8: batches of before go on after an upgrade, and what their pages were read in is known.
+    @Test func `a batch that an older program began in int8 goes on where workers compute in int8`() async throws {
+        let text = try await TestPostgres.shared.makeDatabase(migrated: false)
+        let fixture = Fixture(connectionString: text)
+        _ = try await Migrator(database: fixture.database, migrations: Array(allMigrations.prefix(5))).migrate()
+        try await fixture.database.query(
+            """
+            INSERT INTO quire.pipeline (model_digest, mode, prompt, max_new_tokens, pdf_dpi, engine_version)
+            VALUES ($1, 'base', 'Free OCR.', 512, 144, $2), ($1, 'large', 'Free OCR.', 512, 144, $2),
+              ($1, 'tiny', 'Free OCR.', 512, 144, $2)
+            """, [.text(Fixture.model), .text(QuireVersion.engine)])
+        let scripts = [
+            """
+            INSERT INTO quire.batch (name, source_root, source_path, pipeline_id, has_jobs)
+            SELECT mode, 'home', 'archive', id, true FROM quire.pipeline ORDER BY id
+            """, "INSERT INTO quire.tally (batch_id, documents, pages) SELECT id, 1, 20 FROM quire.batch",
+            """
+            INSERT INTO quire.document (sha256, pipeline_id, format, page_count)
+            SELECT sha256('a'), id, 'pdf', 20 FROM quire.pipeline ORDER BY id
+            """,
+            """
+            INSERT INTO quire.batch_document (batch_id, document_id, page_count, failed)
+            SELECT b.id, d.id, 20, 0 FROM quire.batch b JOIN quire.document d ON d.pipeline_id = b.pipeline_id
+            """,
+            """
+            INSERT INTO quire.batch_file (batch_id, root, path, size, modified_ns, kind, document_id)
+            SELECT batch_id, 'home', 'archive/a.pdf', 1, 1, 'document', document_id FROM quire.batch_document
+            """,
+            """
+            INSERT INTO quire.worker (name, host, boot_id, pid, process_start_ticks, device, version, model_digest)
+            SELECT d, 'here', 'boot', 1, 1, d, '\(QuireVersion.current)', '\(Fixture.model)'
+            FROM unnest(ARRAY['cpu (2 threads, int8)', 'cuda:0 (A card, f32)', 'cpu (1 thread, bf16)']) d
+            """,
+            // Pages 1 to 4 are done; the third batch's ledger has been pruned.
+            """
+            INSERT INTO quire.page (document_id, page_no, state, attempt, token, worker_id, engine_version, width, height,
+              render_seconds)
+            SELECT d.id, n, 'blank', 1, d.id, CASE WHEN d.id = 1 AND n = 1 THEN 3 ELSE CASE d.id WHEN 3 THEN 2 ELSE d.id END END, '0.1.0', 1, 1, 1
+            FROM quire.document d, generate_series(1, 4) n
+            """,
+            """
+            INSERT INTO quire.attempt (token, batch_id, document_id, first_page, n_pages, attempt, worker_id, started_at,
+              outcome)
+            VALUES (1, 1, 1, 1, 1, 1, 3, now(), 'done'), (2, 1, 1, 2, 3, 1, 1, now(), 'done'),
+              (3, 2, 2, 1, 4, 1, 2, now(), 'done')
+            """, "INSERT INTO quire.tally_delta (batch_id, document_id, blank) SELECT id, id, 4 FROM quire.batch",
+            """
+            INSERT INTO quire.job (batch_id, document_id, first_page, n_pages) SELECT id, id, 5, 16 FROM quire.batch
+            """,
+        ]
+        for sql in scripts { try await fixture.database.query(sql) }
+        try await fixture.database.query("SELECT setval('quire.lease_token', 100)")
+        _ = try await Migrator(database: fixture.database).migrate()
+        let batches = try await fixture.queue.batches()
+        #expect(batches.map(\.pipeline.precision) == ["int8", "f32", "f32"])
+        let pages = try await fixture.queue.pages(document: 1, from: 1, limit: 9)
+        #expect(pages.map(\.pipeline.precision) == ["bf16", "int8", "int8", "int8"])
+
+        let rough = try await fixture.queue.register(
+            WorkerIdentity(
+                name: "new", host: "here", bootID: "boot", pid: 9, processStartTicks: 5, device: "cpu",
+                version: "99.0.0", modelDigest: Fixture.model, precision: "int8"))
+        try await fixture.finishAll(rough)
+        let first = try await fixture.status(1)
+        #expect(first.documents.complete == 1 && first.pages.done == 16)
+        #expect(try await fixture.status(2).pages.pending == 16)
+        for batch in 1...3 {
+            #expect(try await fixture.status(Int64(batch)).pages == (try await fixture.countedPages(Int64(batch))))
+        }
+        // A worker of before that still runs goes on as it is.
+        try await fixture.database.query("UPDATE quire.worker SET seen_at = now() + interval '1 h'")
+        let old = try await fixture.number(
+            "SELECT token FROM quire.claim(2, $1, NULL, 60, 1, false)", [.text(Fixture.model)])
+        #expect(old > 0)
+        let house = try await fixture.database.query("SELECT quire.keep_house(1, 45)")
+        #expect(house.count == 1)
+    }
+
     @Test func `counts that nobody has folded are exact, and many are folded`() async throws {
         let fixture = try await Fixture()
         let batch = try await fixture.openBatch()

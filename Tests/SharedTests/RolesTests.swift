@@ -70,6 +70,18 @@ import Testing
                 + (3...16).map { $0 == 3 ? Fixture.blank($0) : Fixture.failed($0, isPermanent: true) },
             lease: lease, worker: worker)
         #expect(receipt == .accepted(remaining: nil))
+        // A file's fault, up to where no file is left, and what a result frees.
+        for _ in 1...3 {
+            try await fixture.database.query("UPDATE quire.job SET state = 'ready', due = NULL WHERE state = 'waiting'")
+            try await fixture.database.query(
+                "UPDATE quire.batch_file SET fault_at = now() - interval '1 d' WHERE fault_count > 0")
+            let faulty = try #require(try await fixture.claim(worker, on: queue))
+            #expect(try await queue.witnesses(for: faulty, limit: 5).isEmpty)
+            #expect(try await queue.report(fileFault: "It is missing.", lease: faulty, worker: worker) != .lost)
+        }
+        #expect(try await fixture.claim(worker, on: queue) == nil)
+        #expect(try await queue.status(batch: logins.batch).first.map { $0.pages.stranded > 0 } == true)
+        #expect(try await fixture.queue.retry(.failed, batch: logins.batch, override: nil) > 0)
         // Another worker's loss, up to the quarantine of a page.
         try await fixture.database.query("UPDATE quire.batch SET max_losses = 1, retry_seconds = 0")
         for _ in 0..<200 {
@@ -83,6 +95,20 @@ import Testing
                 "UPDATE quire.job SET due = now() - interval '1 s' WHERE state = 'waiting'")
             try await queue.maintain()
         }
+        // A page that somebody asked for again.
+        try await fixture.database.query(
+            """
+            WITH marked AS (
+              UPDATE quire.page SET redo_token = nextval('quire.lease_token') WHERE state = 'done' AND page_no = 1
+              RETURNING document_id),
+            counted AS (
+              INSERT INTO quire.tally_delta (batch_id, document_id, done) SELECT $1, document_id, -1 FROM marked)
+            INSERT INTO quire.job (batch_id, document_id, first_page, n_pages) SELECT $1, document_id, 1, 1 FROM marked
+            """, [.int(logins.batch)])
+        let redo = try #require(try await fixture.claim(worker, on: queue))
+        #expect(redo.pages == 1...1)
+        _ = try await queue.record([Fixture.done(1, "again")], lease: redo, worker: worker)
+        #expect(try await fixture.number("SELECT count(*) FROM quire.page_history WHERE markdown = 'text'") == 1)
         let last = try await fixture.claim(worker, on: queue)
         if let last { try await queue.release(last, worker: worker) }
         try await queue.maintain()
