@@ -214,8 +214,9 @@ SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off S
 AS $$
   WITH stranded AS MATERIALIZED (
     SELECT j.batch_id, j.id, j.document_id, j.n_pages FROM unnest(p_documents) d(id)
-    JOIN quire.job j ON j.document_id = d.id AND j.state = 'waiting' AND j.due = 'infinity'
-    ORDER BY j.batch_id, j.id FOR UPDATE OF j SKIP LOCKED),
+    CROSS JOIN LATERAL (
+      SELECT j.batch_id, j.id, j.document_id, j.n_pages FROM quire.job j
+      WHERE j.document_id = d.id AND j.state = 'waiting' AND j.due = 'infinity' FOR UPDATE SKIP LOCKED) j),
   freed AS (
     UPDATE quire.job j SET state = 'ready', due = NULL, id = nextval('quire.job_id')
     FROM stranded s WHERE j.batch_id = s.batch_id AND j.id = s.id),

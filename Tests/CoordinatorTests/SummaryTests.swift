@@ -68,6 +68,18 @@ import TextDistance
         #expect(summary.lines.contains("Batch letters: nothing was left to recognise"))
     }
 
+    @Test func `stranded pages make a run partial, and it says what to do`() {
+        var status = Self.status(done: 1, failed: 0)
+        status.pages.stranded = 3
+        let summary = RunSummary(
+            status: status, export: ExportReport(), output: "out", recognised: (1, 4), truths: [])
+        #expect(summary.exitStatus == .partial)
+        #expect(
+            summary.lines.contains {
+                $0.hasPrefix("No file is left from which 3 pages can be read; quire status letters")
+            })
+    }
+
     @Test func `failed pages and unreadable files make a run partial`() {
         var failed = ExportReport()
         failed.pageProblems = [ExportReport.PageProblem(path: "a.pdf", page: 7, reason: "It is torn.")]

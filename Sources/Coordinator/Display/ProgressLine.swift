@@ -7,13 +7,19 @@ package struct ProgressLine: Sendable, Hashable {
     package var total: Int
     /// Of those done, the failed and quarantined ones.
     package var failed: Int
+    /// Of those done, the ones to which no file leads.
+    package var stranded: Int
     package var pagesPerMinute: Double?
     package var secondsLeft: Double?
 
-    package init(done: Int, total: Int, failed: Int = 0, pagesPerMinute: Double? = nil, secondsLeft: Double? = nil) {
+    package init(
+        done: Int, total: Int, failed: Int = 0, stranded: Int = 0, pagesPerMinute: Double? = nil,
+        secondsLeft: Double? = nil
+    ) {
         self.done = done
         self.total = total
         self.failed = failed
+        self.stranded = stranded
         self.pagesPerMinute = pagesPerMinute
         self.secondsLeft = secondsLeft
     }
@@ -22,6 +28,7 @@ package struct ProgressLine: Sendable, Hashable {
     package var text: String {
         var parts = ["\(done) of \(NumberText.count(total, "page"))"]
         if failed > 0 { parts.append("\(failed) failed") }
+        if stranded > 0 { parts.append("\(stranded) stranded") }
         if let pagesPerMinute, done < total { parts.append("\(NumberText.rate(pagesPerMinute)) pages a minute") }
         if let secondsLeft, done < total { parts.append("\(DurationText.text(seconds: secondsLeft)) left") }
         return parts.joined(separator: ", ")
@@ -43,6 +50,7 @@ extension ProgressLine {
         let pages = status.pages
         self.init(
             done: pages.total - pages.pending, total: pages.total, failed: pages.failed + pages.quarantined,
+            stranded: pages.stranded,
             pagesPerMinute: status.pagesPerMinute, secondsLeft: status.secondsLeft)
     }
 }

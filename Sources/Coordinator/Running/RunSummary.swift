@@ -24,7 +24,8 @@ package struct RunSummary: Sendable {
 
     /// `partial` where a file or a page could not be read or written.
     package var exitStatus: ExitStatus {
-        export.unreadable.isEmpty && export.pageProblems.isEmpty && export.blocked.isEmpty ? .success : .partial
+        export.unreadable.isEmpty && export.pageProblems.isEmpty && export.blocked.isEmpty && status.pages.stranded == 0
+            ? .success : .partial
     }
 
     package var lines: [String] {
@@ -32,7 +33,14 @@ package struct RunSummary: Sendable {
         let retry =
             export.pageProblems.isEmpty
             ? [] : ["To try failed pages again: quire retry \(OneLine.text(status.name)), then the same quire run"]
-        return truth + (truth.isEmpty ? [] : [""]) + ExportSummary(export).lines + retry + [
+        let stranded =
+            status.pages.stranded == 0
+            ? []
+            : [
+                "No file is left from which \(NumberText.count(status.pages.stranded, "page")) can be read; quire status "
+                    + "\(OneLine.text(status.name)) says why. Bring the files back, then the same quire run"
+            ]
+        return truth + (truth.isEmpty ? [] : [""]) + ExportSummary(export).lines + retry + stranded + [
             "",
             "Batch \(OneLine.text(status.name)): \(pace)",
             "Results: \(output.displayText)",
