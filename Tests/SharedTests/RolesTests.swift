@@ -105,6 +105,7 @@ import Testing
               INSERT INTO quire.tally_delta (batch_id, document_id, done) SELECT $1, document_id, -1 FROM marked)
             INSERT INTO quire.job (batch_id, document_id, first_page, n_pages) SELECT $1, document_id, 1, 1 FROM marked
             """, [.int(logins.batch)])
+        try await fixture.database.query("UPDATE quire.batch SET has_jobs = true")
         let redo = try #require(try await fixture.claim(worker, on: queue))
         #expect(redo.pages == 1...1)
         _ = try await queue.record([Fixture.done(1, "again")], lease: redo, worker: worker)
