@@ -78,6 +78,25 @@ import Testing
         #expect(try await QueueCheck(fixture.queue).faults() == [])
     }
 
+    @Test func `a known document that cannot be read for the moment stays, and a new one is told`() async throws {
+        let fixture = try await Fixture()
+        let batch = try await fixture.openBatch()
+        let worker = try await fixture.worker()
+        _ = try await fixture.queue.add([Fixture.document("archive/a.pdf", content: "a", pages: 4)], to: batch)
+        let lease = try #require(try await fixture.claim(worker))
+        var files = ["archive/a.pdf", "archive/b.pdf"].map { path in
+            Fixture.file(FilePath(path), .unreadable(reason: "It cannot be opened: Stale file handle."))
+        }
+        for index in files.indices { files[index].isFault = true }
+        let counts = try await fixture.queue.add(files, to: batch)
+        #expect(counts.unreadable == 1 && counts.changed == 0)
+        let receipt = try await fixture.queue.record(RaceFixture.outcomes(lease), lease: lease, worker: worker)
+        #expect(receipt == .accepted(remaining: nil))
+        let status = try await fixture.status(batch)
+        #expect(status.documents.complete == 1 && status.documents.unreadable == 1)
+        #expect(try await QueueCheck(fixture.queue).faults() == [])
+    }
+
     @Test func `files below paths are counted and come in parts`() async throws {
         let fixture = try await Fixture()
         let batch = try await fixture.openBatch()

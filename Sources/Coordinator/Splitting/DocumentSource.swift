@@ -18,6 +18,8 @@ package struct DocumentSource: Sendable {
         package var identity: FileIdentity?
         /// Whether it had been written so shortly before it was read that its times may not tell of a later write.
         package var wasYoung = false
+        /// Whether what is wrong is the file's, its mount's or this machine's, and not its content's.
+        package var isFault = false
 
         /// A later write might not show in the times of a file that was written just now; then it has none that counts.
         package var stamp: FileStamp? {
@@ -39,25 +41,30 @@ package struct DocumentSource: Sendable {
             do throws(RenderError) {
                 source = try await PageRenderer.blocking { () throws(RenderError) in try SourceFile(path) }
             } catch {
-                return Look(finding: .unreadable(reason: error.message))
+                return Look(finding: .unreadable(reason: error.message), isFault: true)
             }
             let wasYoung = source.identity.isYoung()
-            let finding = await finding(source, byFreshChild)
+            let (finding, isFault) = await finding(source, byFreshChild)
             do throws(RenderError) {
                 try await PageRenderer.blocking { () throws(RenderError) in try source.checkUnchanged() }
-                return Look(finding: finding, identity: source.identity, wasYoung: wasYoung)
+                return Look(finding: finding, identity: source.identity, wasYoung: wasYoung, isFault: isFault)
             } catch {
-                guard error.kind == .changed else { return Look(finding: .unreadable(reason: error.message)) }
+                guard error.kind == .changed else {
+                    return Look(finding: .unreadable(reason: error.message), isFault: true)
+                }
             }
             guard let pause else { break }
             // Unless it is cancelled, whoever writes the file may have ended by then.
             try? await Task.sleep(for: .seconds(pause))
         }
         return Look(
-            finding: .unreadable(reason: "The file is being written: submit its folder again when it is whole."))
+            finding: .unreadable(reason: "The file is being written: submit its folder again when it is whole."),
+            isFault: true)
     }
 
-    private func finding(_ source: SourceFile, _ byFreshChild: Bool) async -> ScannedFile.Finding {
+    private func finding(
+        _ source: SourceFile, _ byFreshChild: Bool
+    ) async -> (finding: ScannedFile.Finding, isFault: Bool) {
         let isMeant = Self.endings.contains(source.path.extension?.lowercased() ?? "")
         do throws(RenderError) {
             let kind = try await PageRenderer.blocking { () throws(RenderError) in
@@ -65,18 +72,20 @@ package struct DocumentSource: Sendable {
             }
             guard case .readable = kind else {
                 let reason = kind.reason ?? "This is no document that Quire reads."
-                return isMeant ? .unreadable(reason: reason) : .ignored(reason: reason)
+                return (isMeant ? .unreadable(reason: reason) : .ignored(reason: reason), false)
             }
             let sha256 = try await PageRenderer.blocking { () throws(RenderError) in
                 try SHA256.hash { buffer, offset throws(RenderError) in try source.read(into: buffer, at: offset) }
             }
             let summary = try await inspector.inspect(source, byFreshChild: byFreshChild)
             guard let format = DocumentFormat(rawValue: summary.format.rawValue) else {
-                return .unreadable(reason: "quire-render took it for a format that this program does not know.")
+                return (
+                    .unreadable(reason: "quire-render took it for a format that this program does not know."), true
+                )
             }
-            return .document(sha256: sha256, format: format, pageCount: summary.pageCount)
+            return (.document(sha256: sha256, format: format, pageCount: summary.pageCount), false)
         } catch {
-            return .unreadable(reason: error.message)
+            return (.unreadable(reason: error.message), error.fault != .content)
         }
     }
 }

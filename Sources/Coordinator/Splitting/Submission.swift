@@ -149,11 +149,15 @@ package struct Submission: Sendable {
                 while running < Self.width, let job = try await nextJob(&walks, report: &report, progress: progress) {
                     group.addTask {
                         if let known = job.known {
-                            return ScannedFile(location: job.location, stamp: job.stamp, finding: known)
+                            // What cannot be opened may be what the batch knows, and come back.
+                            let isFault = if case .unreadable = known { true } else { false }
+                            return ScannedFile(
+                                location: job.location, stamp: job.stamp, finding: known, isFault: isFault)
                         }
                         let look = await source.look(job.path)
                         return ScannedFile(
-                            location: job.location, stamp: look.stamp ?? job.stamp, finding: look.finding)
+                            location: job.location, stamp: look.stamp ?? job.stamp, finding: look.finding,
+                            isFault: look.isFault)
                     }
                     running += 1
                 }

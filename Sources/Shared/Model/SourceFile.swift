@@ -51,10 +51,13 @@ package struct ScannedFile: Sendable {
     package var location: SourceLocation
     package var stamp: FileStamp
     package var finding: Finding
+    /// Unreadable for what is the file's, its mount's or this machine's: it says nothing of what the file holds.
+    package var isFault: Bool
 
-    package init(location: SourceLocation, stamp: FileStamp, finding: Finding) {
+    package init(location: SourceLocation, stamp: FileStamp, finding: Finding, isFault: Bool = false) {
         self.location = location
         self.stamp = stamp
         self.finding = finding
+        self.isFault = isFault
     }
 }

@@ -67,7 +67,8 @@ extension PageQueue {
     /// Adds files to a batch, or notes that they have changed; all in one transaction.
     ///
     /// Idempotent, and may be called many times with parts of a folder. Pages that this pipeline has recognised already
-    /// are counted at once; jobs are made for all others, unless the batch is cancelled.
+    /// are counted at once; jobs are made for all others, unless the batch is cancelled. A known document that cannot be
+    /// read for the moment, by the fault of its file or of the machine, stays as it is.
     package func add(_ files: [ScannedFile], to batch: Int64) async throws(DatabaseError) -> SubmitCounts {
         let submission = Submission(files)
         return try await database.transaction { connection throws(DatabaseError) in
@@ -122,6 +123,9 @@ private struct Submission: Sendable {
     }
 
     func apply(to batch: Int64, _ connection: Connection) throws(DatabaseError) -> SubmitCounts {
+        guard !files.contains(where: \.isFault) else {
+            return try withoutFaults(of: batch, connection).apply(to: batch, connection)
+        }
         try connection.query(AdvisoryLock.placesSQL)
         let state = try PageQueue.lockBatch(batch, connection)
         let rows = try connection.query("SELECT pipeline_id FROM quire.batch WHERE id = $1", [.int(batch)])
@@ -149,6 +153,15 @@ private struct Submission: Sendable {
         }
         _ = try UnusedDocuments.remove(Set(abandoned), from: batch, connection)
         return counts
+    }
+
+    /// Leaves out files that cannot be read for the moment and that the batch knows as documents: these stay.
+    private func withoutFaults(of batch: Int64, _ connection: Connection) throws(DatabaseError) -> Submission {
+        let known = try knownFiles(batch: batch, connection)
+        var rest = self
+        rest.files = files.filter { !$0.isFault || known[$0.location]?.documentID == nil }
+        for index in rest.files.indices { rest.files[index].isFault = false }
+        return rest
     }
 
     private func documentID(of file: ScannedFile, _ documents: [SHA256Digest: Int64]) -> Int64? {
