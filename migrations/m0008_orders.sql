@@ -103,7 +103,7 @@ $$;
 --
 -- Further pages are queued in each batch that is not over. Of fewer, results beyond the end go to the history, and jobs
 -- end there; a lease that reaches beyond it ends, and what is left of its range is ready again. Workers may call it,
--- though they may change neither documents nor results by themselves.
+-- though they may change neither documents nor results by themselves; who may only read may not.
 CREATE FUNCTION quire.correct_page_count(p_document bigint, p_count integer, p_turn bigint) RETURNS boolean
 LANGUAGE plpgsql
 SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -113,6 +113,9 @@ DECLARE
   v_before integer;
   v_locked bigint[];
 BEGIN
+  IF NOT has_table_privilege(session_user, 'quire.page', 'INSERT') THEN
+    RAISE insufficient_privilege USING MESSAGE = 'permission denied to correct a page count';
+  END IF;
   SELECT d.page_count INTO v_before FROM quire.document d WHERE d.id = p_document FOR NO KEY UPDATE;
   IF v_before IS NULL OR p_count < 1 OR v_before = p_count THEN RETURN false; END IF;
   PERFORM FROM quire.batch b

@@ -92,10 +92,18 @@ import Testing
     @Test func `a worker's login may correct a count, and change no document otherwise`() async throws {
         let (fixture, _, _, document) = try await shared(pages: 4)
         try await TestPostgres.shared.acceptAllRoles()
-        let login = "counter_of_\(document)_\(UInt32.random(in: 0...UInt32.max))"
-        try await fixture.database.query("CREATE ROLE \(login) LOGIN IN ROLE quire_worker")
-        let queue = PageQueue(
-            database: Database(connectionString: "\(fixture.connectionString) user=\(login)", limits: .brief))
+        func login(_ group: String) async throws -> PageQueue {
+            let name = "\(group)_counts_\(UInt32.random(in: 0...UInt32.max))"
+            try await fixture.database.query("CREATE ROLE \(name) LOGIN IN ROLE \(group)")
+            return PageQueue(
+                database: Database(connectionString: "\(fixture.connectionString) user=\(name)", limits: .brief))
+        }
+        let reader = try await login("quire_reader")
+        let refusal = await #expect(throws: DatabaseError.self) {
+            try await reader.correctPageCount(document: document, count: 6)
+        }
+        #expect(refusal?.description.contains("42501") == true, "\(String(describing: refusal))")
+        let queue = try await login("quire_worker")
         #expect(try await queue.correctPageCount(document: document, count: 6))
         let error = await #expect(throws: DatabaseError.self) {
             try await queue.database.query("UPDATE quire.document SET page_count = 9")
