@@ -53,10 +53,12 @@ import Testing
                 lease.pages.map { Fixture.done($0, String(repeating: "\($0) ", count: 700)) }, lease: lease,
                 worker: early)
         }
-        // Whoever reads the dump does not begin before the workers have done a good deal more: pg_dump stands with its
-        // snapshot and its locks for as long.
+        // Whoever reads the dump takes the schema and a part of the rows, and goes on when the workers have done a good
+        // deal more: pg_dump stands with its snapshot and its locks for as long.
         let script = """
-            pg_dump --compress=0 "$1" 2>"$2/errors" | { while [ ! -e "$2/go" ]; do sleep 0.05; done; cat >"$2/dump"; }
+            pg_dump --compress=0 "$1" 2>"$2/errors" | {
+              dd bs=1k count=400 iflag=fullblock of="$2/dump" status=none
+              while [ ! -e "$2/go" ]; do sleep 0.05; done; cat >>"$2/dump"; }
             cat "$2/errors" >&2
             """
         let database = fixture.connectionString
