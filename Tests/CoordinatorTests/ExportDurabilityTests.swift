@@ -82,6 +82,18 @@ import Testing
         #expect(fixture.bytes("letters/old/c.pdf/document.md") == nil)
     }
 
+    /// What the other tests would find if exports did not wait for the disk.
+    @Test func `A program that does not wait for the disk loses what it wrote`() async throws {
+        let fixture = try await filled()
+        let cut = try PowerCut(watching: fixture.scratch.path)
+        let result = try await quire(fixture, cut.environment().merging(["QUIRE_CUT_NEVER_SYNC": "1"]) { $1 })
+        #expect(result.status == 0 && !cut.operations().contains { $0[0] == "sync" })
+        try cut.lose(.zeros)
+        #expect(fixture.bytes("a.pdf/document.md")?.allSatisfy { $0 == 0 } == true)
+        try cut.lose(.everything)
+        #expect(!FileManager.default.fileExists(atPath: fixture.out.string))
+    }
+
     @Test func `A manifest that was torn blocks nothing, and what was torn with it is not kept`() async throws {
         let fixture = try await filled()
         _ = try await fixture.export()

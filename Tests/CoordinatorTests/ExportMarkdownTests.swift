@@ -219,6 +219,35 @@ import Testing
         }
     }
 
+    @Test func `No mixture of honest pieces is changed`() {
+        let pieces = [
+            "Words & more, 3 < 4 > 2; a <- b, \"quoted\", it's 100 %, x = y, {a: b}, [1], (see 2), a/b, a\\b, C:\\x, #5, 2*3, _x_",
+            "# Heading", "**Bold** and *slanted*, `code`, `a<b>` and ``x ` y``.", "- one\n- two\n  - three",
+            "1. one\n2. two",
+            "| a | b |\n|---|:-:|\n| 1 < 2 | x & y |",
+            "<table><tr><td colspan=\"2\">a</td></tr><tr><td>b<br>c</td></tr></table>",
+            "<table>\n<tr><th>\\(x_1 < y\\)</th><td rowspan=\"3\">H<sub>2</sub>O</td></tr>\n</table>",
+            "\\( x < y > z \\) and \\[ \\sum_{i=1}^{n} a_i \\leq b \\]", "$$\n\\frac{a}{b} < c\n$$",
+            "It costs $5 or $ 6.",
+            "![](images/p0001-0.jpg)", "```swift\nlet x: Array<Int> = a[b](c)\nif x<y && z>w { }\n```",
+            "~~~\n<div>\n~~~",
+            "> A quotation of somebody,\n> of two lines.", "https://example.org/a_b?c=d&e=f#g, mail@example.org",
+            "日本語、العربية, é, e\u{301}, 👩‍👩‍👧",
+            "<center>Table 1: a caption</center>", "***", "- [x] done", "[^1]: A note.",
+            "Line one\\\nline two  \nline three",
+        ]
+        var generator = SplitMix(state: 11)
+        for _ in 0..<5_000 {
+            let text = (0..<Int.random(in: 1...12, using: &generator)).map { _ in
+                pieces[Int.random(in: 0..<pieces.count, using: &generator)]
+            }.joined(separator: "\n\n")
+            guard SafeMarkdown.text(text) == text else {
+                Issue.record("\(text.debugDescription) became \(SafeMarkdown.text(text).debugDescription)")
+                return
+            }
+        }
+    }
+
     @Test func `A page of a megabyte takes no longer than its length`() {
         // Times are not asserted on; what is quadratic here takes minutes.
         for piece in [
