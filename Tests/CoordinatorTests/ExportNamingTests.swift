@@ -96,6 +96,14 @@ import Testing
         #expect(folders(["home/archive/.Quire-Export"]) == bytes("_.Quire-Export"))
     }
 
+    @Test func `What is left of an export is found wherever the folder was moved`() {
+        let (here, there) = (
+            ExportNaming.temporaryNames(for: "/a/x.pdf").new, ExportNaming.temporaryNames(for: "/mnt/b/x.pdf").new
+        )
+        #expect(here.lastComponent == there.lastComponent)
+        #expect(here.lastComponent != ExportNaming.temporaryNames(for: "/a/y.pdf").new.lastComponent)
+    }
+
     @Test func `Many documents of one name are told apart`() {
         let names = (0..<300).map { number in
             FilePath(

@@ -24,9 +24,12 @@ package enum ExportNaming {
     private static let longestName = 255
 
     /// Where a document's folder is made before it takes its place, and where the old one goes meanwhile.
+    ///
+    /// They depend on its name alone: the next export finds them also where the export folder was moved or mounted elsewhere.
     package static func temporaryNames(for folder: FilePath) -> (new: FilePath, old: FilePath) {
         let parent = folder.removingLastComponent()
-        let digest = SHA256.hash(folder.bytes).hex.prefix(24)
+        let name = folder.bytes.split(separator: UInt8(ascii: "/")).last ?? []
+        let digest = SHA256.hash(Array(name)).hex.prefix(24)
         return (parent.appending(".quire-\(digest).new"), parent.appending(".quire-\(digest).old"))
     }
 
