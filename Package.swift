@@ -55,7 +55,7 @@ let package = Package(
                 .embedInCode("m0006_faults.sql"), .embedInCode("m0008_orders.sql"),
             ], swiftSettings: settings),
         .target(
-            name: "Shared", dependencies: ["CLibPQ", "Digest", "Migrations", systemPackage],
+            name: "Shared", dependencies: ["CLibPQ", "CProcess", "Digest", "Migrations", systemPackage],
             swiftSettings: settings),
         .target(name: "CProcess"),
         .target(name: "Rendering", dependencies: ["CProcess", systemPackage], swiftSettings: settings),

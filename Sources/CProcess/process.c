@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 int quire_pipe(int *ends) { return pipe2(ends, O_CLOEXEC); }
@@ -108,3 +110,12 @@ int quire_spawn(
 int quire_die_with_parent(void) { return prctl(PR_SET_PDEATHSIG, SIGKILL); }
 
 int quire_no_new_privileges(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); }
+
+long quire_file_system(const char *path) {
+    struct statfs system;
+    return statfs(path, &system) == 0 ? (long)((unsigned long)system.f_type & 0xFFFFFFFFul) : -1;
+}
+
+int quire_exchange(const char *one, const char *other) {
+    return renameat2(AT_FDCWD, one, AT_FDCWD, other, RENAME_EXCHANGE);
+}

@@ -51,7 +51,11 @@ package struct QuireCommand: AsyncParsableCommand {
                     WorkerCommand.self, PruneCommand.self,
                 ]),
             CommandGroup(
-                name: "Setting up", subcommands: [DoctorCommand.self, ModelCommand.self, MigrateCommand.self]),
+                name: "Setting up",
+                subcommands: [
+                    DoctorCommand.self, ModelCommand.self, MigrateCommand.self, UpgradeDatabaseCommand.self,
+                    TakeOverDatabaseCommand.self,
+                ]),
         ])
 
     package init() {}

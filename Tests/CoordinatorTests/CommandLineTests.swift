@@ -17,8 +17,7 @@ import Testing
         #expect(outcome.status == 0)
         for word in [
             "run", "submit", "status", "export", "retry", "pause", "resume", "cancel", "migrate", "model", "doctor",
-            "show",
-            "worker", "priority", "prune",
+            "show", "worker", "priority", "prune", "upgrade-database", "take-over-database",
         ] {
             #expect(outcome.output.contains("\n  \(word) "), "\(word)")
         }
@@ -28,7 +27,7 @@ import Testing
 
     @Test(arguments: [
         "run", "submit", "status", "export", "retry", "pause", "resume", "cancel", "migrate", "doctor", "show",
-        "worker", "priority", "prune",
+        "worker", "priority", "prune", "upgrade-database", "take-over-database",
     ])
     func `every command has help with an example`(command: String) async throws {
         let outcome = try await Self.quire(command, "--help")

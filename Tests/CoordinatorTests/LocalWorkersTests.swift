@@ -33,6 +33,14 @@ import Testing
         try await setting.wait { setting.said.count { $0.hasSuffix(": leaving") } == 2 }
     }
 
+    @Test func `of a private database are its users themselves`() async throws {
+        let setting = try await Setting(script: "echo \"data $QUIRE_DATA\"; echo \"url $DATABASE_URL\"; exit 0")
+        var workers = try setting.start(devices: ["cpu"], dataDirectory: "/srv/it's data")
+        _ = try await setting.tend(&workers)
+        try await setting.wait { setting.said.contains { $0.hasSuffix("data /srv/it's data") } }
+        #expect(!setting.said.contains { $0.contains("host=/nowhere") })
+    }
+
     @Test func `that cannot work here are given up with their last words`() async throws {
         let setting = try await Setting(script: "echo 'the model is broken' >&2; exit 5")
         var workers = try setting.start(devices: ["cpu"])
@@ -103,14 +111,15 @@ private struct Setting: Sendable {
         chmod(directory.path.appending("worker.sh").string, 0o755)
     }
 
-    func recipe(executable: FilePath? = nil) -> LocalWorkers.Recipe {
+    func recipe(executable: FilePath? = nil, dataDirectory: FilePath? = nil) -> LocalWorkers.Recipe {
         LocalWorkers.Recipe(
             executable: executable ?? directory.path.appending("worker.sh"), model: "/models/m", threads: 3,
-            roots: ["local": "/", "nas": "/mnt/nas"], connectionString: "host=/nowhere")
+            roots: ["local": "/", "nas": "/mnt/nas"], connectionString: "host=/nowhere",
+            dataDirectory: dataDirectory)
     }
 
-    func start(devices: [String]) throws -> LocalWorkers {
-        try LocalWorkers(devices: devices, recipe: recipe(), log: log, settled: 0)
+    func start(devices: [String], dataDirectory: FilePath? = nil) throws -> LocalWorkers {
+        try LocalWorkers(devices: devices, recipe: recipe(dataDirectory: dataDirectory), log: log, settled: 0)
     }
 
     /// Tends the workers until none is left; returns the notices.

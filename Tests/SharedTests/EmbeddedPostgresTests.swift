@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Shared
 import SystemPackage
 import TestSupport
@@ -186,6 +187,139 @@ import Testing
         #expect(try await child.queue.workers().isEmpty)
         await child.close()
         await session.close()
+    }
+
+    // MARK: One server, whatever host or namespace asks
+
+    @Test func `a server that holds its lock and does not answer is waited for, never joined by a second one`()
+        async throws
+    {
+        let home = try TemporaryDirectory(isWatched: true)
+        let first = try await acquire(home.path)
+        // As from a namespace that sees neither its process number nor its socket.
+        let socket = home.path.appending("cluster/run/.s.PGSQL.5432")
+        let hidden = home.path.appending("hidden")
+        try rename(socket, hidden)
+        let file = home.path.appending("cluster/data/postmaster.pid")
+        let text = try read(file)
+        try write("4000000\(text.drop { $0 != "\n" })", to: file)
+        async let second = acquire(home.path)
+        try await Task.sleep(for: .seconds(1))
+        #expect(isRunning(first.serverPID))
+        try write(text, to: file)
+        try rename(hidden, socket)
+        let joined = try await second
+        #expect(joined.serverPID == first.serverPID)
+        await first.release()
+        await joined.release()
+        #expect(!isRunning(first.serverPID))
+    }
+
+    @Test func `a database that another host has is refused until somebody takes it over`() async throws {
+        let home = try TemporaryDirectory(isWatched: true)
+        var options = Self.fast
+        options.disk = .unknown
+        let first = try await EmbeddedPostgres.acquire(directory: home.path, options: options)
+        let record = home.path.appending("cluster/owner.json")
+        let left = try #require(ServerOwner.read(record))
+        #expect(left.host == ProcessIdentity.host && left.pid == first.serverPID)
+        #expect(left.pidNamespace == ProcessIdentity.pidNamespace)
+        await first.release()
+        #expect(ServerOwner.read(record) == nil, "stopped in order, nobody has it")
+        #expect(try await EmbeddedPostgres.takeOver(directory: home.path, options: options) == nil)
+
+        var other = left
+        other.host = "elsewhere"
+        other.bootID = "another boot"
+        try make(record, of: other)
+        let error = await #expect(throws: DatabaseError.self) {
+            try await EmbeddedPostgres.acquire(directory: home.path, options: options)
+        }
+        for part in ["elsewhere", left.since, "quire take-over-database"] {
+            #expect(error?.description.contains(part) == true, "\(part)")
+        }
+        #expect(try await EmbeddedPostgres.takeOver(directory: home.path, options: options)?.host == "elsewhere")
+        let again = try await EmbeddedPostgres.acquire(directory: home.path, options: options)
+        await again.release()
+
+        // The same host after a restart, and another one's disk that only one machine can have.
+        other.host = ProcessIdentity.host
+        try make(record, of: other)
+        try await EmbeddedPostgres.acquire(directory: home.path, options: options).release()
+        other.host = "elsewhere"
+        try make(record, of: other)
+        options.disk = .ofOneMachine
+        try await EmbeddedPostgres.acquire(directory: home.path, options: options).release()
+    }
+
+    @Test func `nothing is taken over from a server that runs`() async throws {
+        let home = try TemporaryDirectory(isWatched: true)
+        let first = try await acquire(home.path)
+        let used = await #expect(throws: DatabaseError.self) {
+            try await EmbeddedPostgres.takeOver(directory: home.path, options: Self.fast)
+        }
+        #expect(used?.description.contains("in use") == true)
+        await first.release()
+    }
+
+    @Test func `a network file system is refused with a sentence`() async throws {
+        let home = try TemporaryDirectory()
+        var options = Self.fast
+        options.disk = .network("NFS")
+        let error = await #expect(throws: DatabaseError.self) {
+            try await EmbeddedPostgres.acquire(directory: home.path, options: options)
+        }
+        #expect(error?.description.contains("network file system (NFS)") == true)
+        #expect(error?.description.contains("Set QUIRE_DATA") == true)
+    }
+
+    @Test func `data that lie elsewhere behind a link have their socket in the cluster's folder`() async throws {
+        let home = try TemporaryDirectory(isWatched: true)
+        try await acquire(home.path).release()
+        let (data, moved) = (home.path.appending("cluster/data"), home.path.appending("cluster/moved/here"))
+        _ = try await RunningProgram.run("mkdir", [moved.removingLastComponent().string])
+        try rename(data, moved)
+        _ = try await RunningProgram.run("ln", ["-s", moved.string, data.string])
+        let cluster = try await acquire(home.path)
+        let second = try await acquire(home.path)
+        #expect(second.serverPID == cluster.serverPID)
+        await second.release()
+        await cluster.release()
+        #expect(!isRunning(cluster.serverPID))
+    }
+
+    @Test func `a server that dies under its users is started again by whoever needs it`() async throws {
+        let home = try TemporaryDirectory(isWatched: true)
+        let session = try await DatabaseSession.open(DatabaseSettings(environment: ["QUIRE_DATA": home.path.string]))
+        let beside = session.makeDatabase()
+        #expect(try await session.queue.batches().isEmpty)
+        #expect(try await beside.query("SELECT 1").count == 1)
+        let record = home.path.appending("cluster/owner.json")
+        let pid = try #require(ServerOwner.read(record)?.pid)
+        kill(pid, SIGKILL)
+        // A session may answer once more before it notices.
+        while ServerOwner.read(record)?.pid == pid || ServerOwner.read(record)?.pid == nil {
+            async let one = session.queue.batches()
+            async let other = beside.query("SELECT 1")
+            #expect(try await one.isEmpty)
+            #expect(try await other.count == 1)
+        }
+        let next = try #require(ServerOwner.read(record)?.pid)
+        #expect(isRunning(next))
+        await beside.close()
+        await session.close()
+        #expect(!isRunning(next))
+    }
+
+    private func make(_ record: FilePath, of owner: ServerOwner) throws {
+        let file = try FileDescriptor.open(
+            record, .writeOnly, options: [.create, .truncate], permissions: .ownerReadWrite)
+        try file.closeAfter { _ = try file.writeAll(JSONEncoder().encode(owner)) }
+    }
+
+    private func rename(_ from: FilePath, _ to: FilePath) throws {
+        let result = from.withPlatformString { from in to.withPlatformString { Glibc.rename(from, $0) } }
+        guard result == 0 else { throw Errno(rawValue: errno) }
     }
 
     private func read(_ path: FilePath) throws -> String {

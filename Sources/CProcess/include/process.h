@@ -1,4 +1,4 @@
-// What Linux offers for processes and Swift's Glibc module does not import: GNU extensions and variadic calls.
+// What Linux offers for processes and files and Swift's Glibc module does not import: GNU extensions and variadic calls.
 #pragma once
 
 #include <stddef.h>
@@ -38,5 +38,12 @@ int quire_spawn(
 // Returns 0, or -1 with errno.
 int quire_die_with_parent(void);
 int quire_no_new_privileges(void);
+
+// The magic number of the file system that a path lies on (linux/magic.h), or -1 with errno.
+long quire_file_system(const char *path);
+
+// Lets two paths of one file system change places, in one step. Returns 0, or -1 with errno (EINVAL where the file system
+// cannot do it).
+int quire_exchange(const char *one, const char *other);
 
 #pragma clang assume_nonnull end

@@ -78,10 +78,21 @@ package struct Doctor: Sendable {
             }
             await session.close()
             let steps = answer.steps == 1 ? "1 schema step" : "\(answer.steps) schema steps"
-            return Finding(subject, isRight: true, "PostgreSQL \(answer.version), \(place), \(steps), up to date")
+            let text = "PostgreSQL \(answer.version), \(place), \(steps), up to date"
+            return Finding(subject, isRight: true, text + (upgradeAdvice() ?? ""))
         } catch {
             return Finding(subject, isRight: false, "\(place): \(error)")
         }
+    }
+
+    /// Said as long as both versions are there: later it may be too late.
+    private func upgradeAdvice() -> String? {
+        guard case .embedded(let directory) = settings.database.server,
+            let versions = EmbeddedPostgres.versions(directory: directory), let newer = versions.newer
+        else { return nil }
+        return
+            ".\nPostgreSQL \(newer) is installed too. Before PostgreSQL \(versions.own) is removed, as an upgrade of the "
+            + "system\nmay do, move the data to it: quire upgrade-database"
     }
 
     private static func ask(_ database: Database) async throws(DatabaseError) -> (version: String, steps: Int) {

@@ -76,7 +76,7 @@ struct LocalRun: Sendable {
             recipe: LocalWorkers.Recipe(
                 executable: plan.workerProgram, model: plan.model, threads: plan.threads,
                 precision: plan.precision.rawValue, memory: plan.memory, roots: plan.roots,
-                connectionString: session.connectionString),
+                connectionString: session.connectionString, dataDirectory: session.dataDirectory),
             log: WorkerLog(directory: plan.logDirectory), settled: settledBefore)
         do {
             recognition.failure = try await follow(&workers, batch, &status)

@@ -17,10 +17,13 @@ package struct LocalWorkers {
         package let roots: [String: FilePath]
         /// `DATABASE_URL` for them; nil where they inherit the PG* variables.
         package let connectionString: String?
+        /// `QUIRE_DATA` for them, instead, where the database is the private one: they use it as this program does, and it
+        /// stays as long as one of them does, whatever becomes of this program.
+        package let dataDirectory: FilePath?
 
         package init(
             executable: FilePath, model: FilePath, threads: Int, precision: String? = nil, memory: Int? = nil,
-            roots: [String: FilePath], connectionString: String?
+            roots: [String: FilePath], connectionString: String?, dataDirectory: FilePath? = nil
         ) {
             self.executable = executable
             self.model = model
@@ -29,6 +32,7 @@ package struct LocalWorkers {
             self.memory = memory
             self.roots = roots
             self.connectionString = connectionString
+            self.dataDirectory = dataDirectory
         }
     }
 
@@ -160,6 +164,10 @@ package struct LocalWorkers {
         while let text = entry.pointee {
             variables.append(Array(UnsafeRawBufferPointer(start: text, count: strlen(text))))
             entry += 1
+        }
+        if let directory = recipe.dataDirectory {
+            variables.removeAll { $0.starts(with: "QUIRE_DATA=".utf8) }
+            return variables + [Array("QUIRE_DATA=".utf8) + directory.bytes]
         }
         guard let connectionString = recipe.connectionString else { return variables }
         variables.removeAll { $0.starts(with: "DATABASE_URL=".utf8) }

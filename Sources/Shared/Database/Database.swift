@@ -6,6 +6,7 @@ package actor Database {
     private let patienceSeconds: Double
     private let limits: StatementLimits
     private let start: StartPatience?
+    private let revive: (@Sendable () async throws(DatabaseError) -> Void)?
     private let executor = QueueExecutor(label: "quire.database")
     private var connection: Connection?
     private var hasBeenConnected = false
@@ -15,15 +16,17 @@ package actor Database {
     /// Nothing is connected before the first call.
     ///
     /// `connectionString` is as libpq takes it; empty for the PG* variables. `patienceSeconds` is for how long a broken
-    /// connection is tried again. A first connection that fails is reported at once, unless `start` says to wait.
+    /// connection is tried again. A first connection that fails is reported at once, unless `start` says to wait. `revive`
+    /// starts a server that is ours and may be gone, before a lost connection is opened again.
     package init(
         connectionString: String, patienceSeconds: Double = 30, limits: StatementLimits = .long,
-        start: StartPatience? = nil
+        start: StartPatience? = nil, revive: (@Sendable () async throws(DatabaseError) -> Void)? = nil
     ) {
         self.connectionString = connectionString
         self.patienceSeconds = patienceSeconds
         self.limits = limits
         self.start = start
+        self.revive = revive
     }
 
     /// Ends the connection; a later call opens it again.
@@ -68,19 +71,32 @@ package actor Database {
         _ body: @Sendable (Connection) throws(DatabaseError) -> Value
     ) async throws(DatabaseError) -> Value {
         let clock = ContinuousClock()
-        let deadline = clock.now + .seconds(hasBeenConnected ? patienceSeconds : start?.seconds ?? patienceSeconds)
+        var deadline = clock.now + .seconds(hasBeenConnected ? patienceSeconds : start?.seconds ?? patienceSeconds)
         var pause = 0.05
         var wasAnswered = false
+        var notRevived: DatabaseError?
         while true {
             do throws(DatabaseError) {
                 return try body(openConnection())
             } catch {
-                guard isWorthRepeating(error, wasAnswered: &wasAnswered), clock.now < deadline else { throw error }
+                guard isWorthRepeating(error, wasAnswered: &wasAnswered) else { throw error }
+                guard clock.now < deadline else { throw notRevived ?? error }
                 if !hasBeenConnected { start?.tell(error) }
                 // Jitter keeps many programs from coming back to a server in step.
                 let jittered = pause * Double.random(in: 0.5...1.5)
                 pause = min(pause * 2, 2)
                 do { try await Task.sleep(for: .seconds(jittered)) } catch _ { throw error }
+                if let revive, case .connectionLost = error {
+                    // How long a recovery takes says nothing about the connection.
+                    let begun = clock.now
+                    do throws(DatabaseError) {
+                        try await revive()
+                        notRevived = nil
+                        deadline += clock.now - begun
+                    } catch {
+                        notRevived = .connectionLost(reason: error.description)
+                    }
+                }
             }
         }
     }

@@ -1,3 +1,5 @@
+package import SystemPackage
+
 /// An opened database of the right schema, and the private cluster behind it where there is one.
 package final class DatabaseSession: Sendable {
     package let database: Database
@@ -21,8 +23,14 @@ package final class DatabaseSession: Sendable {
 
     package var queue: PageQueue { PageQueue(database: database) }
 
+    /// `QUIRE_DATA` for child processes that are to use the private cluster as users of their own, so that it lives as long
+    /// as they do; nil for another database.
+    package var dataDirectory: FilePath? { embedded?.directory }
+
     /// The queue's orders over a connection of their own, as for heartbeats beside long statements.
-    package func makeDatabase() -> Database { Database(connectionString: connectionString ?? "", limits: limits) }
+    package func makeDatabase() -> Database {
+        Database(connectionString: connectionString ?? "", limits: limits, revive: Self.revival(of: embedded))
+    }
 
     /// Hears of submissions over a connection of its own.
     package func makeListener() -> SubmissionListener { SubmissionListener(connectionString: connectionString ?? "") }
@@ -46,7 +54,7 @@ package final class DatabaseSession: Sendable {
         }
         let database = Database(
             connectionString: connectionString ?? "", patienceSeconds: settings.patienceSeconds,
-            limits: settings.limits, start: start)
+            limits: settings.limits, start: start, revive: revival(of: embedded))
         do throws(DatabaseError) {
             let migrator = Migrator(database: database)
             var applied: [String] = []
@@ -63,6 +71,13 @@ package final class DatabaseSession: Sendable {
             await embedded?.release()
             throw error
         }
+    }
+
+    private static func revival(
+        of cluster: EmbeddedPostgres?
+    ) -> (@Sendable () async throws(DatabaseError) -> Void)? {
+        guard let cluster else { return nil }
+        return { () async throws(DatabaseError) in try await cluster.revive() }
     }
 
     /// What an administrator has to do so that workers and readers can have roles of their own; nil where all is done.

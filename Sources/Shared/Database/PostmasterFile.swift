@@ -30,41 +30,42 @@ struct PostmasterFile: Sendable, Hashable {
     }
 }
 
-/// Looks at processes by their working directory, which for all of a server's is the data directory.
+/// Looks at this PID namespace's processes by their working directory, which for all of a server's is the data directory.
 enum ServerProcesses {
     /// False if there is no such process, or it is another program that came by the same number.
     static func isServer(_ pid: pid_t, of dataDirectory: FilePath) -> Bool {
-        guard kill(pid, 0) == 0 || errno == EPERM else { return false }
-        guard let directory = workingDirectory(of: pid) else { return errno != ENOENT && errno != ESRCH }
-        return directory == resolved(dataDirectory)
+        guard let wanted = folder(dataDirectory) else { return false }
+        return isServer("\(pid)", in: wanted)
     }
 
-    /// Servers' processes that are left, as when the main process was killed alone.
-    static func exist(in dataDirectory: FilePath) -> Bool {
-        let wanted = resolved(dataDirectory)
-        guard let processes = opendir("/proc") else { return false }
+    /// Servers' processes that are left, as when the main process was killed alone; or another program's that works in a
+    /// folder.
+    static func exist(in directory: FilePath, name program: String = "postgres") -> Bool {
+        guard let wanted = folder(directory), let processes = opendir("/proc") else { return false }
         defer { closedir(processes) }
         while let entry = readdir(processes) {
             let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
                 String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
             }
-            if let pid = pid_t(name), workingDirectory(of: pid) == wanted { return true }
+            if pid_t(name) != nil, isServer(name, in: wanted, program) { return true }
         }
         return false
     }
 
-    private static func workingDirectory(of pid: pid_t) -> FilePath? {
-        var buffer = [CChar](repeating: 0, count: 4097)
-        let count = readlink("/proc/\(pid)/cwd", &buffer, buffer.count - 1)
-        guard count >= 0 else { return nil }
-        return FilePath(bytes: buffer.prefix(count).map { UInt8(bitPattern: $0) })
+    /// By device and file number, as another mount namespace has other paths.
+    private struct Folder: Equatable {
+        var device: dev_t
+        var number: ino_t
     }
 
-    private static func resolved(_ path: FilePath) -> FilePath {
-        path.withPlatformString { start in
-            guard let real = realpath(start, nil) else { return path }
-            defer { free(real) }
-            return FilePath(platformString: real)
-        }
+    private static func isServer(_ pid: String, in wanted: Folder, _ program: String = "postgres") -> Bool {
+        folder(FilePath("/proc/\(pid)/cwd")) == wanted
+            && SmallFile.readText(FilePath("/proc/\(pid)/comm"))?.hasPrefix(program) == true
+    }
+
+    private static func folder(_ path: FilePath) -> Folder? {
+        var status = stat()
+        guard path.withPlatformString({ stat($0, &status) }) == 0 else { return nil }
+        return Folder(device: status.st_dev, number: status.st_ino)
     }
 }

@@ -15,6 +15,8 @@ struct ServerCommand {
     var arguments: [[UInt8]]
     /// Nothing is inherited.
     var environment: [String: String]
+    /// A descriptor that the program, and what it starts, hold as number 3; all others are closed.
+    var inherited: Int32?
 
     /// Throws `embeddedServer` where the program cannot be started.
     func run() throws(DatabaseError) -> Outcome {
@@ -54,6 +56,8 @@ struct ServerCommand {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, output, 1)
         posix_spawn_file_actions_adddup2(&actions, output, 2)
+        // Where it is number 3 already, this takes away that it is closed.
+        if let inherited { posix_spawn_file_actions_adddup2(&actions, inherited, 3) }
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }

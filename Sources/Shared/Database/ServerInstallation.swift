@@ -26,12 +26,26 @@ struct ServerInstallation: Sendable {
             let others = all.map { String($0.majorVersion) }.sorted().joined(separator: ", ")
             let found = others.isEmpty ? "no PostgreSQL" : "PostgreSQL \(others)"
             throw .embeddedServer(
-                reason: "The database was made by PostgreSQL \(version), and \(found) is installed. Install "
-                    + "postgresql-\(version), or move the database to another version with pg_upgradecluster or "
-                    + "pg_dump. Nothing was changed.")
+                reason:
+                    "The database was made by PostgreSQL \(version), and \(found) is installed. Its data can be read by "
+                    + "PostgreSQL \(version) only: install postgresql-\(version) again (beside a newer one; Debian and "
+                    + "Ubuntu have old versions at apt.postgresql.org), then move the data by `quire upgrade-database`. "
+                    + "Nothing was changed.")
         }
         return match
     }
+
+    /// The installation in a folder that somebody has named.
+    static func at(_ directory: FilePath) throws(DatabaseError) -> ServerInstallation {
+        guard hasPrograms(directory), let version = askVersion(directory) else {
+            throw .badSettings(
+                reason: "\(directory.displayText) does not hold initdb, pg_ctl and postgres that work here.")
+        }
+        return ServerInstallation(directory: directory, majorVersion: version)
+    }
+
+    /// The newest installation's version; nil where there is none.
+    static func newestVersion() -> Int? { all().map(\.majorVersion).max() }
 
     private static func all() -> [ServerInstallation] {
         var candidates: [(directory: FilePath, version: Int?)] = []
@@ -46,11 +60,14 @@ struct ServerInstallation: Sendable {
         let path = getenv("PATH").map { String(cString: $0) } ?? ""
         candidates += path.split(separator: ":").map { (FilePath(String($0)), nil) }
         return candidates.compactMap { directory, version in
-            guard ["initdb", "pg_ctl", "postgres"].allSatisfy({ isExecutable(directory.appending($0)) }),
-                let major = version ?? askVersion(directory)
+            guard hasPrograms(directory), let major = version ?? askVersion(directory)
             else { return nil }
             return ServerInstallation(directory: directory, majorVersion: major)
         }
+    }
+
+    private static func hasPrograms(_ directory: FilePath) -> Bool {
+        ["initdb", "pg_ctl", "postgres"].allSatisfy { isExecutable(directory.appending($0)) }
     }
 
     /// Reads `postgres (PostgreSQL) 15.8`.
