@@ -1,5 +1,6 @@
 private import Glibc
 import Rendering
+private import Synchronization
 
 /// The document as the parent opened it: read by offset, never by name.
 struct InputFile: Sendable {
@@ -13,6 +14,33 @@ struct InputFile: Sendable {
         size = fstat(descriptor, &information) == 0 ? max(0, Int(information.st_size)) : 0
     }
 
+    /// What the system said when bytes of the document could not be read; 0 while all could.
+    ///
+    /// Parsers take what is missing for damage, or draw the rest of the page.
+    private static let failure = Atomic<Int32>(0)
+
+    /// Begins with another document.
+    static func forgetFailure() { failure.store(0, ordering: .relaxed) }
+
+    /// Throws where bytes of the document could not be read: nothing that was made of the others counts.
+    static func checkAllRead() throws(RenderError) {
+        let code = failure.load(ordering: .relaxed)
+        guard code != 0 else { return }
+        throw RenderError(
+            .unopenable,
+            "The file cannot be read (\(String(cString: strerror(code)))): the disk or share may be at fault.")
+    }
+
+    /// The error, or why bytes were missing where that is behind it.
+    static func cause(of error: RenderError) -> RenderError {
+        do throws(RenderError) {
+            try checkAllRead()
+            return error
+        } catch let failure {
+            return failure
+        }
+    }
+
     /// Fills the buffer from an offset; fewer bytes only at the end of the file or when the disk fails.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) -> Int {
         var filled = 0
@@ -20,6 +48,7 @@ struct InputFile: Sendable {
             let got = pread(
                 descriptor, buffer.baseAddress.map { $0 + filled }, buffer.count - filled, off_t(offset + filled))
             if got < 0, errno == EINTR { continue }
+            if got < 0 { Self.failure.store(errno, ordering: .relaxed) }
             if got <= 0 { break }
             filled += got
         }

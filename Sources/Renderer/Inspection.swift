@@ -25,12 +25,13 @@ struct Inspection {
                     .broken, "quire-render was not handed a document (\(String(cString: strerror(errno)))).")
             }
             guard count > 0 else { return }
+            InputFile.forgetFailure()
             Confinement.allowProcessorSeconds(limits.wholeSecondsPerPage)
             do throws(RenderError) {
                 // The document is closed before the answer is sent: what is still in use then stays in use.
                 output.send(try summary(document: received[0], password: count > 1 ? received[1] : nil))
             } catch {
-                output.send(error, number: 0)
+                output.send(InputFile.cause(of: error), number: 0)
             }
             for descriptor in received.prefix(Int(count)) { close(descriptor) }
         }
@@ -40,6 +41,7 @@ struct Inspection {
         let input = InputFile(descriptor: document)
         let format = try input.format()
         let document = try MainRenderer.openDocument(input, format, password: password, limits: limits, output)
+        try InputFile.checkAllRead()
         return MainRenderer.opened(document, format)
     }
 }

@@ -25,7 +25,7 @@ struct MainRenderer {
                 output.send(FrameHeader(status: .opened, number: 1, payloadBytes: 0))
             }
         } catch {
-            output.send(error, number: 0)
+            output.send(InputFile.cause(of: error), number: 0)
         }
         // Without the destructors of the libraries: the kernel is quicker.
         _exit(0)
@@ -49,9 +49,10 @@ struct MainRenderer {
                             + "after it was submitted; submit it again.")
                 }
                 let image = try document.render(page, limits: request.limits)
+                try InputFile.checkAllRead()
                 output.send(image, page: page, microseconds: stopwatch.microseconds)
             } catch {
-                output.send(error, number: page, microseconds: stopwatch.microseconds)
+                output.send(InputFile.cause(of: error), number: page, microseconds: stopwatch.microseconds)
             }
         }
     }
