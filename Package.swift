@@ -74,11 +74,15 @@ let package = Package(
                 systemPackage,
             ],
             swiftSettings: settings),
-        .target(name: "Claiming", dependencies: ["Shared"], swiftSettings: settings),
+        .target(name: "Claiming", dependencies: ["Shared", systemPackage], swiftSettings: settings),
+        .target(
+            name: "ArchiveFiles", dependencies: ["Claiming", "Digest", "Rendering", "Shared", systemPackage],
+            swiftSettings: settings),
         .executableTarget(
             name: "Worker",
             dependencies: [
-                "CProcess", "Claiming", "Digest", "Inference", "Rendering", "Shared", argumentParser, systemPackage,
+                "ArchiveFiles", "CProcess", "Claiming", "Inference", "Rendering", "Shared", argumentParser,
+                systemPackage,
             ],
             swiftSettings: settings),
         .target(
@@ -126,10 +130,15 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "WorkerTests",
-            dependencies: ["Claiming", "Digest", "Shared", "TestSupport", "Worker", systemPackage],
+            dependencies: [
+                "ArchiveFiles", "Claiming", "Digest", "Rendering", "Shared", "TestSupport", "Worker", systemPackage,
+            ],
             swiftSettings: settings),
         .executableTarget(
-            name: "FakeWorker", dependencies: ["Claiming", "Shared", argumentParser, systemPackage],
+            name: "FakeWorker",
+            dependencies: [
+                "ArchiveFiles", "Claiming", "Digest", "Rendering", "Shared", argumentParser, systemPackage,
+            ],
             path: "Tests/FakeWorker",
             swiftSettings: settings),
         .target(
@@ -141,7 +150,8 @@ let package = Package(
         .testTarget(
             name: "ChaosTests", dependencies: ["Chaos", "TestSupport"], swiftSettings: settings),
         .testTarget(
-            name: "PipelineTests", dependencies: ["Shared", "TestSupport", systemPackage], swiftSettings: settings),
+            name: "PipelineTests", dependencies: ["Digest", "Shared", "TestSupport", systemPackage],
+            swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -12,14 +12,17 @@ package struct ClaimLoop<Reader: LeaseReader>: Sendable {
     private let leaseSeconds: Double
     private let reader: Reader
     private let heartbeat: LeaseHeartbeat
+    private let health: HealthKeeper
     private let drain: DrainSignal
     private let places: PagePlaces
     private let wakeUp: WakeUp
     private let leasesInHand = WorkInHand(0)
+    private let waiting = WaitingResults()
+    private let patience: DrainPatience
 
     package init(
         queue: PageQueue, identity: WorkerIdentity, roots: [String], leaseSeconds: Double, reader: Reader,
-        heartbeat: LeaseHeartbeat, drain: DrainSignal, places: PagePlaces, wakeUp: WakeUp
+        heartbeat: LeaseHeartbeat, health: HealthKeeper, drain: DrainSignal, places: PagePlaces, wakeUp: WakeUp
     ) {
         self.queue = queue
         self.identity = identity
@@ -27,7 +30,9 @@ package struct ClaimLoop<Reader: LeaseReader>: Sendable {
         self.leaseSeconds = leaseSeconds
         self.reader = reader
         self.heartbeat = heartbeat
+        self.health = health
         self.drain = drain
+        patience = DrainPatience(drain)
         self.places = places
         self.wakeUp = wakeUp
     }
@@ -38,11 +43,14 @@ package struct ClaimLoop<Reader: LeaseReader>: Sendable {
             var pause = Duration.milliseconds(200)
             var told: Set<String> = []
             while !drain.isDraining {
+                guard health.mayClaim, !waiting.areThere else {
+                    try? await Task.sleep(for: .milliseconds(100))
+                    continue
+                }
                 // A place must be free for the next range's first page, lest others could have it sooner.
                 await places.take()
                 if !drain.isDraining, let lease = await claim() {
                     pause = .milliseconds(200)
-                    heartbeat.began(lease.token)
                     if lease.mustBeAlone { await beAlone(with: lease) }
                     await read(lease, in: &group)
                     if lease.mustBeAlone { await leasesInHand.waitForNone() }
@@ -63,11 +71,17 @@ package struct ClaimLoop<Reader: LeaseReader>: Sendable {
     }
 
     private func claim() async -> Lease? {
-        do {
-            return try await queue.claim(
-                worker: heartbeat.workerID, modelDigest: identity.modelDigest, roots: roots,
-                leaseSeconds: leaseSeconds)
+        let key = Int64.random(in: 1...Int64.max)
+        heartbeat.claims(key)
+        do throws(DatabaseError) {
+            let lease = try await queue.claim(
+                worker: heartbeat.workerID, modelDigest: identity.modelDigest, roots: roots, leaseSeconds: leaseSeconds,
+                excluding: health.hiddenBatches, key: key)
+            heartbeat.claimed(key, token: lease?.token)
+            return lease
         } catch {
+            // Should it have leased something after all, the next heartbeats give that back.
+            heartbeat.claimed(key, token: nil)
             Log.line("Cannot claim pages, trying again: \(error)")
             return nil
         }
@@ -91,25 +105,27 @@ package struct ClaimLoop<Reader: LeaseReader>: Sendable {
 
     /// Renders a lease's pages, each of which is recognised by a task of its own; begins with a place that is taken.
     private func read(_ lease: Lease, in group: inout DiscardingTaskGroup) async {
-        let work = LeaseWork(lease, queue: queue, heartbeat: heartbeat)
+        let work = LeaseWork(lease, queue: queue, heartbeat: heartbeat, waiting: waiting, patience: patience)
         // The reading counts as one, so that the lease does not end between two pages.
         let inHand = WorkInHand(1)
         leasesInHand.begin()
         group.addTask {
             await store(work, until: inHand)
             heartbeat.ended(lease.token)
+            if let count = await work.correctedPageCount { await correct(lease, pageCount: count) }
             leasesInHand.end()
         }
         do throws(LeaseProblem) {
             if let span = await work.span {
                 let reading = try await reader.reading(lease, pages: span)
+                await work.verify { () async throws(LeaseProblem) in try await reading.verify() }
                 await read(reading, work: work, inHand: inHand, in: &group)
             } else {
                 places.give()
             }
         } catch {
             places.give()
-            await work.failRest(reason: error.reason, isPermanent: error.isPermanent)
+            await work.settle(nil, await health.verdict(on: error, lease: lease))
         }
         inHand.end()
     }
@@ -138,7 +154,7 @@ package struct ClaimLoop<Reader: LeaseReader>: Sendable {
         _ reading: Reader.Reading, work: LeaseWork, inHand: WorkInHand, in group: inout DiscardingTaskGroup
     ) async {
         var hasPlace = true
-        while !drain.isDraining, !heartbeat.isLost(work.lease.token), let page = await reading.next() {
+        while !drain.isDraining, !heartbeat.isLost(work.lease.token), !work.isStopped, let page = await reading.next() {
             guard await work.needs(page.page) else { continue }
             if !hasPlace { await places.take() }
             hasPlace = false
@@ -150,19 +166,38 @@ package struct ClaimLoop<Reader: LeaseReader>: Sendable {
             }
         }
         if hasPlace { places.give() }
+        if let count = await reading.correctedPageCount() { await work.correct(pageCount: count) }
         await reading.cancel()
+    }
+
+    /// Tells the queue how many pages a document has after all.
+    private func correct(_ lease: Lease, pageCount: Int) async {
+        do throws(DatabaseError) {
+            Log.line(
+                "\(lease.file.path) has \(pageCount) pages, not \(lease.pageCount): what is missing is queued, "
+                    + "what is too much withdrawn.")
+            _ = try await queue.correctPageCount(document: lease.documentID, count: pageCount)
+        } catch {
+            Log.line("The pages of \(lease.file.path) cannot be corrected now: \(error)")
+        }
     }
 
     /// Settles one page; one whose lease was lost, or that had not begun when the worker was told to leave, is given back.
     private func recognise(_ page: Reader.Reading.Page, of reading: Reader.Reading, work: LeaseWork) async {
         // The engine asks before it begins with a page, and then while it works on it.
         let isCancelled: @Sendable () -> Bool = { [heartbeat, drain] in
-            drain.isUrgent || heartbeat.isLost(work.lease.token)
+            drain.isUrgent || heartbeat.isLost(work.lease.token) || work.isVoid
                 || !work.begins(page.page, isDraining: drain.isDraining)
         }
-        guard let outcome = try? await reading.outcome(of: page, isCancelled: isCancelled) else {
-            return
+        do {
+            let outcome = try await reading.outcome(of: page, isCancelled: isCancelled)
+            await work.settle(outcome)
+            if case .failed = outcome.result { return }
+            health.succeeded(batch: work.lease.batchID)
+        } catch let problem as LeaseProblem {
+            await work.settle(page.page, await health.verdict(on: problem, lease: work.lease))
+        } catch {
+            // Cancelled: the page is given back.
         }
-        await work.settle(outcome)
     }
 }

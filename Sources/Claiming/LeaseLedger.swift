@@ -4,6 +4,20 @@ package import Shared
 ///
 /// Decides what is handed over next.
 package struct LeaseLedger {
+    /// Pages that are handed over together: those with outcomes, and those that another batch has recorded.
+    package struct Batch: Sendable {
+        package var outcomes: [PageOutcome]
+        package var recordedElsewhere: Set<Int>
+
+        var pageCount: Int { outcomes.count + recordedElsewhere.count }
+
+        /// Whether its first outcome is a failure.
+        var isFailure: Bool {
+            guard case .failed = outcomes.first?.result else { return false }
+            return true
+        }
+    }
+
     /// Pages that are not stored yet; nil once all are, or the lease is lost.
     package private(set) var remaining: ClosedRange<Int>?
     private let recordedElsewhere: Set<Int>
@@ -39,13 +53,16 @@ package struct LeaseLedger {
     }
 
     /// What can be stored now: the settled pages from the first remaining one on, without a gap; nil when there are none.
-    package var nextBatch: (outcomes: [PageOutcome], recordedElsewhere: Set<Int>)? {
-        let settled = (remaining.map(Array.init) ?? []).prefix { finished[$0] != nil || recordedElsewhere.contains($0) }
+    package var nextBatch: Batch? { nextBatch(of: .max) }
+
+    /// The first `limit` pages of what can be stored now.
+    package func nextBatch(of limit: Int) -> Batch? {
+        let settled = (remaining.map(Array.init) ?? [])
+            .prefix { finished[$0] != nil || recordedElsewhere.contains($0) }.prefix(limit)
         guard !settled.isEmpty else { return nil }
-        return (
-            settled.compactMap { recordedElsewhere.contains($0) ? nil : finished[$0] },
-            recordedElsewhere.intersection(settled)
-        )
+        return Batch(
+            outcomes: settled.compactMap { recordedElsewhere.contains($0) ? nil : finished[$0] },
+            recordedElsewhere: recordedElsewhere.intersection(settled))
     }
 
     /// Notes what the queue said to `nextBatch`.
@@ -55,6 +72,12 @@ package struct LeaseLedger {
         case .leaseLost: remaining = nil
         }
     }
+
+    /// Puts another outcome in the place of one that cannot be stored.
+    package mutating func replace(_ outcome: PageOutcome) { finished[outcome.page] = outcome }
+
+    /// Forgets what is finished and not stored: nobody knows of which content it is.
+    package mutating func dropFinished() { finished = [:] }
 
     /// Gives the lease up.
     package mutating func abandon() { remaining = nil }

@@ -14,10 +14,14 @@ package protocol LeaseReading: Sendable {
 
     /// The next page; nil after the last.
     func next() async -> Page?
-    /// What becomes of a page; throws only `CancellationError`, as every other failure is the page's outcome.
+    /// What becomes of a page; throws `CancellationError`, or a `LeaseProblem`.
     ///
     /// `isCancelled` is to be asked before work on the page begins, and then while it goes on.
     func outcome(of page: Page, isCancelled: @escaping @Sendable () -> Bool) async throws -> PageOutcome
+    /// Throws unless all that was read up to now belongs to the lease's content: asked before results are handed over.
+    func verify() async throws(LeaseProblem)
+    /// How many pages the document has after all; nil where it has as many as the lease says, or that is not known yet.
+    func correctedPageCount() async -> Int?
     /// Ends the reading, also before the last page.
     func cancel() async
 }
@@ -26,15 +30,4 @@ package protocol LeaseReading: Sendable {
 package protocol LeasePage: Sendable {
     /// Counted from 1.
     var page: Int { get }
-}
-
-/// Why none of a lease's pages can be recognised.
-package struct LeaseProblem: Error {
-    package let reason: String
-    package let isPermanent: Bool
-
-    package init(reason: String, isPermanent: Bool) {
-        self.reason = reason
-        self.isPermanent = isPermanent
-    }
 }

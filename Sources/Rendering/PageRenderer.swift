@@ -112,10 +112,10 @@ package struct PageRenderer: Sendable {
     }
 
     /// Runs what waits for children or for disks on a thread that may block.
-    package static func blocking<T: Sendable>(
-        _ body: @escaping @Sendable () throws(RenderError) -> T
-    ) async throws(RenderError) -> T {
-        let result: Result<T, RenderError> = await withCheckedContinuation { continuation in
+    package static func blocking<T: Sendable, Failure: Error>(
+        _ body: @escaping @Sendable () throws(Failure) -> T
+    ) async throws(Failure) -> T {
+        let result: Result<T, Failure> = await withCheckedContinuation { continuation in
             queue.async { continuation.resume(returning: Result(catching: body)) }
         }
         return try result.get()

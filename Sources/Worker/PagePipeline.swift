@@ -1,3 +1,4 @@
+internal import ArchiveFiles
 internal import Claiming
 internal import Dispatch
 internal import Glibc
@@ -12,6 +13,8 @@ internal import SystemPackage
 struct PagePipeline: Sendable {
     let renderer: PageRenderer
     let engine: OCREngine
+    /// Called where the device answers nothing any more.
+    let deviceFailed: @Sendable (InferenceError) async -> Void
 
     /// What one lease's pages are made with.
     struct Plan: Sendable {
@@ -26,7 +29,8 @@ struct PagePipeline: Sendable {
     /// The n-gram windows are those of MODEL.md section 9.
     func plan(for lease: Lease) throws(LeaseProblem) -> Plan {
         guard let mode = ResolutionMode(rawValue: lease.pipeline.mode) else {
-            throw LeaseProblem(reason: "This worker knows no mode '\(lease.pipeline.mode)'.", isPermanent: true)
+            throw LeaseProblem(
+                .content(isPermanent: true), reason: "This worker knows no mode '\(lease.pipeline.mode)'.")
         }
         // The ban never touches table cells, which repeat by nature.
         let exempt = engine.exemptTokens
@@ -36,13 +40,14 @@ struct PagePipeline: Sendable {
 
     /// The outcome of one rendered page.
     ///
-    /// Throws only `CancellationError`: every other failure is the page's outcome.
+    /// Throws `CancellationError`, or the `LeaseProblem` that its rendering met. What the model refuses is the content's.
     func outcome(
         of rendered: RenderedPage, plan: Plan, isCancelled: @escaping @Sendable () -> Bool
     ) async throws -> PageOutcome {
         let image: PageImage
         switch rendered.result {
         case .failure(let error):
+            guard error.fault == .content else { throw LeaseProblem(error) }
             return failure(rendered.page, error.message, isPermanent: error.isPermanent)
         case .success(let rendered):
             image = rendered
@@ -61,19 +66,19 @@ struct PagePipeline: Sendable {
         } catch .cancelled {
             throw CancellationError()
         } catch .deviceFailed(let reason, let isMemory) {
-            // No page's fault, and the driver answers nothing any more: the pages go to others, as after a crash.
-            Log.line("quire-worker: \(InferenceError.deviceFailed(reason: reason, isMemory: isMemory))")
-            exit(7)
+            // No page's fault, and the driver answers nothing any more: the pages go to others.
+            await deviceFailed(.deviceFailed(reason: reason, isMemory: isMemory))
+            throw CancellationError()
         } catch {
             return failure(rendered.page, error.description, isPermanent: true)
         }
-        return await checked(recognition, of: image, page: rendered.page, facts: facts)
+        return try await checked(recognition, of: image, page: rendered.page, facts: facts)
     }
 
     /// Turns the model's text into layout, Markdown and figures.
     private func checked(
         _ recognition: Recognition, of image: PageImage, page: Int, facts: PageFacts
-    ) async -> PageOutcome {
+    ) async throws(LeaseProblem) -> PageOutcome {
         let layout = PageLayout(text: recognition.rawText, width: image.width, height: image.height)
         let number = String(page)
         let padded = String(repeating: "0", count: max(0, 4 - number.count)) + number
@@ -90,6 +95,7 @@ struct PagePipeline: Sendable {
             figures = try await renderer.encodeJPEG(image, boxes: boxes).enumerated()
                 .map { Figure(name: name($0.offset), jpeg: $0.element) }
         } catch {
+            guard error.fault == .content else { throw LeaseProblem(error) }
             return failure(page, "Its figures cannot be cut out: \(error.message)", isPermanent: error.isPermanent)
         }
         return PageOutcome(

@@ -1,3 +1,4 @@
+internal import ArchiveFiles
 internal import ArgumentParser
 internal import Claiming
 internal import Glibc
@@ -67,8 +68,9 @@ struct Worker: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "After so many seconds a claimed range of pages may go to another worker.", visibility: .hidden))
-    var leaseSeconds: Double = 6 * 3600
+            "After so many seconds without a heartbeat a claimed range of pages may go to another worker.",
+            visibility: .hidden))
+    var leaseSeconds: Double = 120
 
     func run() async throws {
         do {
@@ -91,7 +93,8 @@ struct Worker: AsyncParsableCommand {
 
     private func work(on device: DeviceChoice, _ settings: Settings) async throws {
         let configuration = try WorkerConfiguration(self, device: device, settings: settings)
-        let drain = DrainSignal(StopSignal())
+        let signals = StopSignal()
+        let drain = DrainSignal(signals)
 
         let renderer = try PageRenderer.besideThisProgram()
         // Missing fonts give silently blank pages: better no worker than that.
@@ -99,9 +102,20 @@ struct Worker: AsyncParsableCommand {
         let engine = try OCREngine(directory: configuration.model, options: configuration.engine)
         var database = settings.database
         database.limits = .brief
-        let session = try await DatabaseSession.open(database, start: Self.startPatience)
-        // A second connection: heartbeats must not wait behind a large result.
-        let housekeeping = try await DatabaseSession.open(database, start: Self.startPatience)
+        // Short: what is to be handed over is kept, and sent again, by who knows when to stop.
+        database.patienceSeconds = 3
+        let session: DatabaseSession
+        do {
+            let settings = database
+            session = try await signals.interrupting {
+                try await DatabaseSession.open(settings, start: Self.startPatience)
+            }
+        } catch is CancellationError {
+            Log.line("Stopped while waiting for the database.")
+            return
+        }
+        // Connections of their own: heartbeats must wait neither behind a large result nor behind upkeep.
+        let (hearts, housekeeping) = (session.makeDatabase(), session.makeDatabase())
         let identity = WorkerIdentity(
             name: configuration.name, host: ProcessIdentity.host, bootID: ProcessIdentity.bootID, pid: getpid(),
             processStartTicks: ProcessIdentity.startTicks(of: getpid()) ?? 0,
@@ -115,17 +129,23 @@ struct Worker: AsyncParsableCommand {
             "Worker \(identity.name) is ready: \(identity.device), \(together), "
                 + "model \(identity.modelDigest.prefix(12)).")
 
+        let folders = ArchiveFolders(roots: configuration.roots)
+        let health = HealthKeeper(
+            probe: Machine(renderer: renderer, folders: folders), queue: PageQueue(database: hearts))
+        let departure = Departure(queue: PageQueue(database: hearts), heartbeat: heartbeat, drain: drain)
         let wakeUp = WakeUp()
         let loop = ClaimLoop(
             queue: queue, identity: identity, roots: Array(configuration.roots.keys),
             leaseSeconds: configuration.leaseSeconds,
             reader: ArchiveReader(
-                pipeline: PagePipeline(renderer: renderer, engine: engine), roots: configuration.roots),
-            heartbeat: heartbeat, drain: drain, places: PagePlaces(engine.capacity), wakeUp: wakeUp)
+                pipeline: PagePipeline(renderer: renderer, engine: engine) { error in
+                    await departure.leave("quire-worker: \(error)", code: Self.exitCode(for: error))
+                }, folders: folders),
+            heartbeat: heartbeat, health: health, drain: drain, places: PagePlaces(engine.capacity), wakeUp: wakeUp)
         let listener = session.makeListener()
         let keeper = Housekeeper(
-            queue: housekeeping.queue, identity: identity, heartbeat: heartbeat, drain: drain,
-            parent: configuration.parent)
+            hearts: PageQueue(database: hearts), queue: PageQueue(database: housekeeping), identity: identity,
+            heartbeat: heartbeat, health: health, drain: drain, parent: configuration.parent)
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await keeper.run() }
             group.addTask {
@@ -137,6 +157,7 @@ struct Worker: AsyncParsableCommand {
             group.cancelAll()
         }
         try await queue.unregister(worker: heartbeat.workerID)
+        await hearts.close()
         await housekeeping.close()
         await session.close()
         Log.line("Worker \(identity.name) has stopped.")

@@ -8,7 +8,8 @@ extension RunTests {
     @Test func `a drained worker ends with 0 at work and idle, and loses nothing`() async throws {
         let work = try await Workspace()
         try await work.copySample("letters/ferry.pdf", times: 12)
-        let submitted = try await work.quire("submit", work.archive.string, "--priority", "2", "--weight", "1.5")
+        let submitted = try await work.quire(
+            "submit", work.archive.string, "--priority", "2", "--weight", "1.5", "--precision", "int8")
         #expect(submitted.status == 0, "\(submitted.errors)")
         let first = try work.start("quire-worker", "--threads", "1", "--memory", "160M", "--precision", "int8")
         // Mostly in the middle of its work; on a slow machine it may have done all of it by the time this is seen.

@@ -13,7 +13,7 @@ extension RunTests {
     private func begun() async throws -> (work: Workspace, worker: RunningProgram, batch: Int64) {
         let work = try await Workspace()
         try await work.copySample("letters/ferry.pdf", times: 12)
-        let submitted = try await work.quire("submit", work.archive.string)
+        let submitted = try await work.quire("submit", work.archive.string, "--precision", "int8")
         #expect(submitted.status == 0, "\(submitted.output) \(submitted.errors)")
         let batch = try #require(try await work.status()).id
         let worker = try work.start("quire-worker", "--threads", "1", "--memory", Self.memory, "--precision", "int8")

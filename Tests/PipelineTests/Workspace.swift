@@ -45,6 +45,26 @@ final class Workspace: Sendable {
         }
     }
 
+    /// Copies a file of the samples into a folder, which is made.
+    func copySamples(_ name: String, into folder: FilePath) async throws {
+        try await shell("mkdir -p \"$2\" && cp \"$1\" \"$2\"", Self.samples.appending(name).string, folder.string)
+    }
+
+    /// Adds a line to a file.
+    func append(_ line: String, to file: FilePath) async throws {
+        try await shell("echo \"$1\" >> \"$2\"", line, file.string)
+    }
+
+    /// Runs a shell script with arguments; it has to succeed.
+    func shell(_ script: String, _ arguments: String...) async throws {
+        let outcome = try await RunningProgram.run("sh", ["-c", script, "sh"] + arguments)
+        guard outcome.isSuccess else { throw ShellFailure(description: "\(script): \(outcome.errors)") }
+    }
+
+    private struct ShellFailure: Error, CustomStringConvertible {
+        let description: String
+    }
+
     /// Copies a PDF of the samples several times, each time with another comment at its end: as many documents.
     func copySample(_ name: String, times: Int) async throws {
         let script = """

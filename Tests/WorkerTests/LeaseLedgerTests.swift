@@ -7,7 +7,7 @@ import Testing
         LeaseLedger(pages: pages, recordedElsewhere: recordedElsewhere)
     }
 
-    private func pages(_ batch: (outcomes: [PageOutcome], recordedElsewhere: Set<Int>)?) -> [Int]? {
+    private func pages(_ batch: LeaseLedger.Batch?) -> [Int]? {
         batch?.outcomes.map(\.page)
     }
 
@@ -59,6 +59,17 @@ import Testing
         #expect(pages(ledger.nextBatch) == [2, 4])
         #expect(ledger.nextBatch?.recordedElsewhere == [1, 3, 5])
         #expect(ledger.span == nil)
+    }
+
+    @Test func `few pages at a time go in order, and one can be replaced`() {
+        var ledger = ledger(1...4, recordedElsewhere: [2])
+        for page in 1...4 { ledger.add(WorkerFixture.blank(page)) }
+        #expect(pages(ledger.nextBatch(of: 1)) == [1])
+        #expect(pages(ledger.nextBatch(of: 3)) == [1, 3] && ledger.nextBatch(of: 3)?.recordedElsewhere == [2])
+        ledger.replace(PageOutcome(page: 1, result: .failed(reason: "refused", isPermanent: false)))
+        if case .failed = ledger.nextBatch(of: 1)?.outcomes.first?.result {} else { Issue.record("it is as before") }
+        ledger.dropFinished()
+        #expect(ledger.nextBatch == nil && ledger.needs(1) && ledger.remaining == 1...4)
     }
 
     @Test func `a lost lease takes no further pages`() {
