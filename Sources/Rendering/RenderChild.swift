@@ -15,6 +15,8 @@ final class RenderChild {
     private let limits: RenderLimits
     /// The first bytes that the child wrote to its error output since the last message.
     private var noise: [UInt8] = []
+    /// Whether what was said during the last message may be about the next: a child goes on at once with the first page.
+    private var keepsNoise = false
     private var errorsEnded = false
 
     private static let noiseKept = 8192
@@ -53,7 +55,8 @@ final class RenderChild {
     ///
     /// An error here means that this child is of no more use: it died, was late, or did not keep to the agreement.
     func next(expectedPayload: (FrameHeader) -> ClosedRange<Int>?) throws(RenderError) -> Message {
-        noise = []
+        if !keepsNoise { noise = [] }
+        keepsNoise = false
         let deadline = Self.now() + Double(limits.wholeSecondsPerPage)
         do throws(Interruption) {
             let head = try read(FrameHeader.byteCount, until: deadline)
@@ -67,6 +70,7 @@ final class RenderChild {
             guard let allowed, let length = Int(exactly: header.payloadBytes), allowed.contains(length) else {
                 throw .failed(disagreement("a \(header.status) message of \(header.payloadBytes) bytes"))
             }
+            keepsNoise = header.status == .opened
             return Message(header: header, payload: try read(length, until: deadline))
         } catch {
             process.kill()

@@ -27,7 +27,8 @@ extension RunTests {
 
     /// Lets `quire run` do what is left, and expects one result for every page.
     private func finish(_ work: Workspace, batch: Int64) async throws -> [Workspace.PageKey: ExportPage] {
-        let run = try await work.quire("run", work.archive.string, "--out", work.out.string)
+        let run = try await work.quire(
+            "run", work.archive.string, "--out", work.out.string, "--precision", "int8")
         #expect(run.status == 0, "\(run.output) \(run.errors)")
         return try await expectAll(work, batch: batch)
     }
@@ -125,17 +126,18 @@ extension RunTests {
             FROM (SELECT batch_id, id, token, first_page, n_pages FROM quire.job WHERE state = 'leased'
                   ORDER BY token DESC LIMIT 1 FOR UPDATE) old
             WHERE j.batch_id = old.batch_id AND j.id = old.id
-            RETURNING old.token, j.document_id, j.first_page, j.n_pages
+            RETURNING old.token, j.document_id, j.first_page, j.n_pages, j.token
             """, [.int(other)])
         #expect(rows.count == 1)
         let (token, document) = (try rows[0].int64(), try rows[0].int64())
         let first = try rows[0].int()
         let taken = first..<first + (try rows[0].int())
+        let othersToken = try rows[0].int64()
         let kept = try await work.heldTokens().filter { $0 < token }
 
         // All else is finished while the other worker sits on its lease.
         let isDone = try await work.wait {
-            _ = try await work.queue.heartbeat(worker: other, tokens: [])
+            _ = try await work.queue.heartbeat(worker: other, tokens: [othersToken])
             return try await work.number("SELECT count(*) FROM quire.page") == 48 - taken.count
         }
         #expect(isDone, "\(worker.errors)")
