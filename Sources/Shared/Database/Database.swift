@@ -122,6 +122,10 @@ package actor Database {
             let isAnswered = Connection.isAnswered(connectionString: connectionString)
             defer { wasAnswered = isAnswered }
             return !(isAnswered && wasAnswered)
+        case .server(SQLStateAdvice.readOnly, _, _):
+            // Of several servers this is the standby: whoever tries again may meet the primary.
+            connection = nil
+            return false
         case .server(let sqlState, _, _): return SQLStateAdvice.isTransient(sqlState)
         default: return false
         }
