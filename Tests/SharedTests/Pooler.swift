@@ -22,7 +22,8 @@ struct Pooler {
         directory = try TemporaryDirectory(prefix: "quire-pooler")
         let database = Database(connectionString: direct)
         var rows = try await database.query(
-            "SELECT current_setting('unix_socket_directories'), current_database()::text")
+            "SELECT current_setting('data_directory') || '/' || current_setting('unix_socket_directories'), current_database()::text"
+        )
         let (socket, name) = (try rows[0].text(), try rows[0].text())
         await database.close()
         let port = Int.random(in: 20_000..<60_000)

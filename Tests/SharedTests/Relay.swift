@@ -28,7 +28,8 @@ final class Relay: Sendable {
     init(before direct: String) async throws {
         let database = Database(connectionString: direct)
         var rows = try await database.query(
-            "SELECT current_setting('unix_socket_directories'), current_database()::text")
+            "SELECT current_setting('data_directory') || '/' || current_setting('unix_socket_directories'), current_database()::text"
+        )
         let (socket, name) = (try rows[0].text(), try rows[0].text())
         await database.close()
         directory = try TemporaryDirectory(prefix: "quire-relay")

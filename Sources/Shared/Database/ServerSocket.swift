@@ -32,7 +32,6 @@ struct ServerSocket: Sendable {
     static let port = 5432
 
     private var folder: FilePath { home.appending("run") }
-    var file: FilePath { folder.appending(Self.name) }
     /// PostgreSQL's own, with a process number.
     var lockFile: FilePath { folder.appending(Self.name + ".lock") }
 
@@ -49,13 +48,15 @@ struct ServerSocket: Sendable {
     func answering() throws(DatabaseError) -> ServerAddress? {
         let file = SmallFile.readText(data.appending("postmaster.pid")).flatMap { PostmasterFile(text: $0) }
         // An older Quire's server has its socket where its process could reach it.
-        if let file, file.port == Self.port, file.socketDirectory.hasPrefix("/"),
+        if let file, file.socketDirectory.hasPrefix("/"),
             let server = try ask(file.socketDirectory, file.port, file.pid, isElsewhere: true)
         {
             return server
         }
-        guard self.file.withPlatformString({ access($0, F_OK) }) == 0 else { return nil }
-        return try ask(try reached().string, Self.port, file?.pid ?? 0, isElsewhere: false)
+        // ALTER SYSTEM may have given it another port.
+        let port = file?.port ?? Self.port
+        guard folder.appending(".s.PGSQL.\(port)").withPlatformString({ access($0, F_OK) }) == 0 else { return nil }
+        return try ask(try reached().string, port, file?.pid ?? 0, isElsewhere: false)
     }
 
     /// Takes away the link to the socket's folder.
