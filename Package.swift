@@ -148,7 +148,7 @@ let package = Package(
             name: "Soak", dependencies: ["Chaos", "TestSupport", argumentParser, systemPackage], path: "Tests/Soak",
             swiftSettings: settings),
         .testTarget(
-            name: "ChaosTests", dependencies: ["Chaos", "TestSupport"], swiftSettings: settings),
+            name: "ChaosTests", dependencies: ["Chaos", "TestSupport", systemPackage], swiftSettings: settings),
         .testTarget(
             name: "PipelineTests", dependencies: ["Digest", "Shared", "TestSupport", systemPackage],
             swiftSettings: settings),

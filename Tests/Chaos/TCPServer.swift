@@ -49,6 +49,28 @@ final class TCPServer: Sendable {
         await database.close()
     }
 
+    /// A standby of a server that runs: it follows it, is read-only, and is what a failover meets.
+    init(standbyOf primary: TCPServer) async throws {
+        directory = try TemporaryDirectory(prefix: "quire-chaos", isWatched: true)
+        port = try TCPSocket.freePort()
+        try await Shell.run(
+            Self.prelude + """
+
+                mkdir cluster
+                if [ "$(id -u)" = 0 ]; then chown postgres: cluster; fi
+                run "$bin/pg_basebackup" -h 127.0.0.1 -p "$2" -U quire -D cluster/data -R -X stream -c fast
+                run tee -a cluster/data/postgresql.conf <<END
+                port = $3
+                END
+                """, path, "\(primary.port)", "\(port)")
+        try await start()
+    }
+
+    /// From now on it takes orders.
+    func promote() async throws {
+        try await Shell.run(Self.prelude + "\nrun \"$bin/pg_ctl\" -D cluster/data -w promote >/dev/null", path)
+    }
+
     private var path: String { directory.path.string }
 
     func connectionString(
@@ -60,6 +82,11 @@ final class TCPServer: Sendable {
     func start() async throws {
         try await Shell.run(
             Self.prelude + "\nrun \"$bin/pg_ctl\" -D cluster/data -l cluster/log -w -t 120 start >/dev/null 2>&1", path)
+    }
+
+    /// In order, as for a restart.
+    func stop() async throws {
+        try await Shell.run(Self.prelude + "\nrun \"$bin/pg_ctl\" -D cluster/data -m fast -w stop >/dev/null", path)
     }
 
     /// As if the machine had lost its power, but for what the kernel has taken already.

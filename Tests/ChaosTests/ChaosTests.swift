@@ -1,4 +1,5 @@
 import Chaos
+import SystemPackage
 import TestSupport
 import Testing
 
@@ -37,6 +38,19 @@ import Testing
         #expect(report.bound == 7)
         #expect((3...report.bound).contains(report.crashes), "\(report.crashes)")
     }
+
+    @Test func `the faults of an ordinary week fail no page, and leave none with an idle worker`() async throws {
+        let report = try await EverydaySoak.run(.short, model: Self.model)
+        #expect(report.faults.isEmpty, "\(report.faults)")
+        #expect(report.costs.count == EverydayPlan.short.faults.count)
+        #expect(report.changes > 0)
+        #expect(report.submissions > 0)
+        #expect(report.disorderly == 0)
+    }
+
+    /// The miniature, which submitting wants for its digest.
+    private static let model = FilePath(#filePath).removingLastComponent().removingLastComponent()
+        .removingLastComponent().appending("models/quire-nano")
 
     @Test(arguments: [(1, 3), (2, 4), (9, 7), (16, 7)])
     func `the bound of a range's crashes grows with its halvings`(pages: Int, crashes: Int) {

@@ -23,8 +23,8 @@ struct SoakFigures {
 
     var areMet: Bool { figures.allSatisfy(\.isMet) }
 
-    init(_ report: Soak.Report) {
-        figures = [
+    mutating func add(_ report: Soak.Report) {
+        figures += [
             Figure(what: "soak: pages recorded", value: Double(report.pages), unit: "pages"),
             Figure(what: "soak: time", value: report.seconds, unit: "s"),
             Figure(what: "soak: faults in the ledger", value: Double(report.ledgerFaults.count), unit: "", atMost: 0),
@@ -56,6 +56,30 @@ struct SoakFigures {
                 atMost: Double(poison.bound)),
             Figure(what: "poison: faults in the ledger", value: Double(poison.ledgerFaults.count), unit: "", atMost: 0),
         ]
+    }
+
+    mutating func add(_ report: EverydaySoak.Report) {
+        figures += [
+            Figure(what: "everyday: pages done", value: Double(report.pages), unit: "pages"),
+            Figure(what: "everyday: documents at the end", value: Double(report.documents), unit: ""),
+            Figure(what: "everyday: time", value: report.seconds, unit: "s"),
+            Figure(
+                what: "everyday: files renamed, copied, rewritten, removed", value: Double(report.changes), unit: ""),
+            Figure(what: "everyday: submissions meanwhile", value: Double(report.submissions), unit: ""),
+            Figure(what: "everyday: faults found at the end", value: Double(report.faults.count), unit: "", atMost: 0),
+            Figure(
+                what: "everyday: oldest lease while the database was there", value: report.oldestLease, unit: "s",
+                atMost: 120),
+            Figure(
+                what: "everyday: workers that did not leave in order", value: Double(report.disorderly), unit: "",
+                atMost: 0),
+        ]
+        for cost in report.costs {
+            figures.append(
+                Figure(
+                    what: "everyday: \(cost.name): \(cost.pagesHeld) pages in hand, all recorded after its end",
+                    value: cost.secondsAfterEnd ?? 0, unit: "s", atMost: 120))
+        }
     }
 
     var table: String {
