@@ -186,10 +186,10 @@ import Testing
         // As after an update in the middle of a batch.
         try await work.database.query("UPDATE quire.pipeline SET engine_version = '0.0.9'")
         let worker = try work.start("quire-worker", "--root", "nas=\(work.directory.path)")
-        let hasRefused = try await work.wait { worker.errors.contains("submitted for Quire 0.0.9") }
+        let hasRefused = try await work.wait { worker.errors.contains("submitted for Quire's engine 0.0.9") }
         #expect(hasRefused, "\(worker.errors)")
         try await work.database.query(
-            "UPDATE quire.pipeline SET engine_version = $1", [.text(QuireVersion.current)])
+            "UPDATE quire.pipeline SET engine_version = $1", [.text(QuireVersion.engine)])
         let finished = try await work.wait { try await work.status()?.isFinished == true }
         #expect(finished, "\(worker.errors)")
         for program in [stranger, worker] {
