@@ -56,7 +56,7 @@ struct ClusterUpgrade: Sendable {
         _ = try cluster.start()
         cluster.stop()
         let lock = try cluster.serverLock()
-        guard try lock.tryLock(.exclusive) else {
+        guard try lock.lock(.exclusive, seconds: 2) else {
             throw .refused(reason: "PostgreSQL \(version) does not stop. Nothing was changed.")
         }
         tell("Copying \(Self.text(data)) into a cluster of PostgreSQL \(target.majorVersion).")

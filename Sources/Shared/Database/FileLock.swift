@@ -56,6 +56,9 @@ final class FileLock: Sendable {
     }
 
     /// Tries for `seconds`; blocks the thread.
+    ///
+    /// For a lock whose last holder has ended, too: a program that any thread is just starting has a copy of all descriptors
+    /// until it has begun, and with it the lock, though both are closed a moment later.
     func lock(_ mode: Mode, seconds: Int) throws(DatabaseError) -> Bool {
         for _ in 0..<seconds * 20 {
             if try tryLock(mode) { return true }

@@ -144,7 +144,7 @@ struct PrivateCluster: Sendable {
                 reason: "The database in \(home.displayText) runs and answers: there is nothing to take over.")
         }
         let lock = try serverLock()
-        guard try lock.tryLock(.exclusive), !ServerProcesses.exist(in: data) else {
+        guard try lock.lock(.exclusive, seconds: 2), !ServerProcesses.exist(in: data) else {
             throw .refused(
                 reason: "A server of this machine, perhaps in another container, still uses the data in "
                     + "\(home.displayText). Stop Quire there first. Nothing was changed.")
