@@ -32,8 +32,6 @@ package final class LeaseHeartbeat: Sendable {
         }
     }
 
-    package func began(_ token: Int64) { state.withLock { _ = $0.held.insert(token) } }
-
     package func ended(_ token: Int64) {
         state.withLock {
             $0.held.remove(token)

@@ -31,12 +31,7 @@ package struct WorkerHealth: Sendable {
     /// Returns what is to be logged.
     package mutating func machineFailed(_ reason: String, now: ContinuousClock.Instant) -> String? {
         let before = unwell
-        if machine?.isOpen == true { return nil }
-        if machine == nil {
-            machine = Trouble(reason: reason, due: now + .seconds(1))
-        } else {
-            machine?.goesOn(reason, now: now)
-        }
+        Self.meet(&machine, reason, now: now)
         return change(from: before)
     }
 
@@ -45,12 +40,7 @@ package struct WorkerHealth: Sendable {
     /// Returns what is to be logged.
     package mutating func cannotSee(batch: Int64, _ reason: String, now: ContinuousClock.Instant) -> String? {
         let before = unwell
-        if batches[batch]?.isOpen == true { return nil }
-        if batches[batch] == nil {
-            batches[batch] = Trouble(reason: reason, due: now + .seconds(1))
-        } else {
-            batches[batch]?.goesOn(reason, now: now)
-        }
+        Self.meet(&batches[batch], reason, now: now)
         return change(from: before)
     }
 
@@ -100,6 +90,15 @@ package struct WorkerHealth: Sendable {
     /// Batches whose files are to be looked for now.
     package func batchesDue(_ now: ContinuousClock.Instant) -> [Int64] {
         batches.filter { $0.value.isOpen && $0.value.due <= now }.keys.sorted()
+    }
+
+    /// A fault was met, perhaps again; one that goes on keeps its time for the next test.
+    private static func meet(_ trouble: inout Trouble?, _ reason: String, now: ContinuousClock.Instant) {
+        if trouble == nil {
+            trouble = Trouble(reason: reason, due: now + .seconds(1))
+        } else if trouble?.isOpen == false {
+            trouble?.goesOn(reason, now: now)
+        }
     }
 
     private func change(from before: String?) -> String? {

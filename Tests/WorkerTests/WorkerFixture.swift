@@ -44,7 +44,7 @@ struct WorkerFixture {
         let lease = try await queue.claim(
             worker: heartbeat.workerID, modelDigest: Self.model, leaseSeconds: 600)
         guard let lease else { return nil }
-        heartbeat.began(lease.token)
+        heartbeat.claimed(0, token: lease.token)
         return LeaseWork(lease, queue: queue, heartbeat: heartbeat)
     }
 
