@@ -82,14 +82,5 @@ package struct EverydayPlan: Sendable {
     }
 
     /// How many pages each file has.
-    var documents: [Int] {
-        var generator = SeededGenerator(seed: seed &+ 1)
-        var counts: [Int] = []
-        var left = pages
-        while left > 0 {
-            counts.append(min(left, Int.random(in: 1...97, using: &generator)))
-            left -= counts[counts.count - 1]
-        }
-        return counts
-    }
+    var documents: [Int] { DocumentSizes.draw(pages: pages, seed: seed &+ 1) }
 }

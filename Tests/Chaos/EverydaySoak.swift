@@ -34,7 +34,7 @@ package final class EverydaySoak {
 
     private struct Record {
         let fault: EverydayPlan.Fault
-        let held: [(document: Int64, first: Int, last: Int)]
+        let held: [HeldPages]
         /// When it was over, by the server's clock.
         var end = 0.0
     }
@@ -141,7 +141,7 @@ package final class EverydaySoak {
             if !faults.isEmpty || current != nil { try changeFiles() }
             try submitAgain()
             if let (fault, _) = current, fault.takesDatabaseAway { continue }
-            guard let settled = try? await number("SELECT count(*) FROM quire.page") else { continue }
+            guard let settled = try? await database.number("SELECT count(*) FROM quire.page") else { continue }
             try await lookAtLeases()
             if let next = faults.first {
                 let place = Double(plan.faults.count - faults.count + 1) / Double(plan.faults.count + 2)
@@ -156,8 +156,9 @@ package final class EverydaySoak {
         report.seconds = (clock.now - start) / .seconds(1)
         report.disorderly = await fleet.leave().count { $0 != 0 }
         report.faults = try await check()
-        report.pages = try await number("SELECT coalesce(sum(page_count), 0)::bigint FROM quire.batch_document")
-        report.documents = try await number("SELECT count(*) FROM quire.batch_document")
+        report.pages = try await database.number(
+            "SELECT coalesce(sum(page_count), 0)::bigint FROM quire.batch_document")
+        report.documents = try await database.number("SELECT count(*) FROM quire.batch_document")
         report.changes = changes
         report.submissions = submissions
         report.oldestLease = oldestLease
@@ -165,8 +166,8 @@ package final class EverydaySoak {
             report.costs.append(
                 FaultCost(
                     name: record.fault.name, seconds: record.fault.seconds,
-                    pagesHeld: record.held.reduce(0) { $0 + $1.last - $1.first + 1 },
-                    secondsAfterEnd: try await secondsAfterEnd(record)))
+                    pagesHeld: record.held.reduce(0) { $0 + $1.count },
+                    secondsAfterEnd: try await HeldPages.secondsUntilRecorded(record.held, from: record.end, database)))
         }
         return report
     }
@@ -179,9 +180,9 @@ package final class EverydaySoak {
         guard outcome.status == 0 else {
             throw ChaosError.command("The last submission failed: \(outcome.output) \(outcome.errors)")
         }
-        while try await number(Self.unsettledSQL) > 0 {
+        while try await database.number(Self.unsettledSQL) > 0 {
             guard ContinuousClock.now < deadline else {
-                throw ChaosError.tooSlow("\(try await number(Self.unsettledSQL)) pages were not done in time.")
+                throw ChaosError.tooSlow("\(try await database.number(Self.unsettledSQL)) pages were not done in time.")
             }
             try await Task.sleep(for: .milliseconds(500))
             _ = try await fleet.restartEnded()
@@ -201,7 +202,7 @@ package final class EverydaySoak {
     // MARK: What happens
 
     private func begin(_ fault: EverydayPlan.Fault) async throws {
-        records.append(Record(fault: fault, held: try await held()))
+        records.append(Record(fault: fault, held: try await HeldPages.now(database)))
         log("\(fault.name): begins.")
         switch fault {
         case .outage:
@@ -227,7 +228,7 @@ package final class EverydaySoak {
         case .failover: try await standby?.promote()
         }
         current = nil
-        let now = try await serverTime()
+        let now = try await database.serverTime()
         if fault.takesDatabaseAway { reachableSince = now }
         if let last = records.indices.last { records[last].end = now }
         log("\(fault.name): over.")
@@ -313,36 +314,6 @@ package final class EverydaySoak {
         oldestLease = max(oldestLease, try rows[0].double())
     }
 
-    private func held() async throws -> [(document: Int64, first: Int, last: Int)] {
-        let rows = try await database.query(
-            "SELECT document_id, first_page, first_page + n_pages - 1 FROM quire.job WHERE state = 'leased'")
-        var held: [(document: Int64, first: Int, last: Int)] = []
-        for var row in rows { held.append((try row.int64(), try row.int(), try row.int())) }
-        return held
-    }
-
-    private func secondsAfterEnd(_ record: Record) async throws -> Double? {
-        var rows = try await database.query(
-            """
-            SELECT extract(epoch FROM max(p.finished_at))::float8
-            FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) h(document_id, first_page, last_page)
-            JOIN quire.page p ON p.document_id = h.document_id AND p.page_no BETWEEN h.first_page AND h.last_page
-            """,
-            [.ints(record.held.map(\.document)), .ints(record.held.map(\.first)), .ints(record.held.map(\.last))])
-        guard !rows.isEmpty, let last = try rows[0].optionalDouble() else { return nil }
-        return max(0, last - record.end)
-    }
-
-    private func serverTime() async throws -> Double {
-        var rows = try await database.query("SELECT extract(epoch FROM clock_timestamp())::float8")
-        return rows.isEmpty ? 0 : try rows[0].double()
-    }
-
-    private func number(_ sql: String) async throws -> Int {
-        var rows = try await database.query(sql)
-        return rows.isEmpty ? -1 : try rows[0].int()
-    }
-
     private static let unsettledSQL = """
         SELECT count(*) FROM quire.batch_document d, generate_series(1, d.page_count) n
         WHERE NOT EXISTS (SELECT FROM quire.page p WHERE p.document_id = d.document_id AND p.page_no = n)
@@ -370,9 +341,12 @@ package final class EverydaySoak {
     private func check() async throws -> [String] {
         var faults: [String] = []
         for (what, sql) in Self.questions {
-            let count = try await number(sql)
+            let count = try await database.number(sql)
             if count != 0 { faults.append("\(count) \(what).") }
         }
+        // What must hold of any queue at any time.
+        faults += try await QueueCheck(PageQueue(database: database)).faults().map { "\($0.text)." }
+        faults += try await losses()
         var known: Set<String> = []
         let rows = try await database.query(
             """
@@ -387,6 +361,27 @@ package final class EverydaySoak {
                     + "\(known.subtracting(present).count) are in it that are gone.")
         }
         return faults
+    }
+
+    /// The leases that were counted as lost, by reason, with the fault that was last over before the first of them.
+    private func losses() async throws -> [String] {
+        let rows = try await database.query(
+            """
+            SELECT regexp_replace(error, '[0-9]+', '0', 'g'), count(*), extract(epoch FROM min(ended_at))::float8,
+              extract(epoch FROM max(ended_at))::float8, extract(epoch FROM min(started_at))::float8
+            FROM quire.attempt WHERE outcome = 'lost' GROUP BY 1 ORDER BY 3
+            """)
+        var losses: [String] = []
+        for var row in rows {
+            let (reason, count) = (try row.optionalText() ?? "no reason", try row.int())
+            let (first, last, claimed) = (try row.double(), try row.double(), try row.double())
+            let before = records.last { $0.end > 0 && $0.end <= first }
+            losses.append(
+                "\(count) lost: \(reason) From \(Int(first - (before?.end ?? first))) s to "
+                    + "\(Int(last - (before?.end ?? first))) s after the end of: \(before?.fault.name ?? "nothing"); "
+                    + "the first was claimed \(Int(first - claimed)) s before.")
+        }
+        return losses
     }
 }
 

@@ -18,9 +18,9 @@ package struct FaultRecord: Sendable {
     /// Seconds since 1970, by the server's clock.
     let at: Double
     /// What was leased to whom it hit: documents, first and last pages.
-    let held: [(document: Int64, first: Int, last: Int)]
+    let held: [HeldPages]
     /// Seconds from the fault until all of these pages were recorded; nil where none were held.
     package var secondsLost: Double?
 
-    package var pagesHeld: Int { held.reduce(0) { $0 + $1.last - $1.first + 1 } }
+    package var pagesHeld: Int { held.reduce(0) { $0 + $1.count } }
 }

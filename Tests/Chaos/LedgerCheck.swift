@@ -19,14 +19,15 @@ package struct LedgerCheck: Sendable {
     ) async throws -> [String] {
         // What is left to be counted is counted now.
         let queue = PageQueue(database: database)
-        while try await number("SELECT count(*) FROM quire.tally_delta") > 0 { try await queue.maintain() }
+        while try await database.number("SELECT count(*) FROM quire.tally_delta") > 0 { try await queue.maintain() }
         var faults: [String] = []
-        let rows = try await number("SELECT count(*) FROM quire.page")
+        let rows = try await database.number("SELECT count(*) FROM quire.page")
         if rows != pages - stranded { faults.append("\(rows) pages are recorded, of \(pages - stranded).") }
-        let waiting = try await number("SELECT coalesce(sum(n_pages), 0)::bigint FROM quire.job WHERE due = 'infinity'")
+        let waiting = try await database.number(
+            "SELECT coalesce(sum(n_pages), 0)::bigint FROM quire.job WHERE due = 'infinity'")
         if waiting != stranded { faults.append("\(waiting) pages are stranded, and \(stranded) should be.") }
         for (what, sql) in Self.questions {
-            let count = try await number(sql, sql.contains("$1") ? [.int(batch)] : [])
+            let count = try await database.number(sql, sql.contains("$1") ? [.int(batch)] : [])
             if count != 0 { faults.append("\(count) \(what).") }
         }
         // What must hold of any queue at any time.
@@ -36,11 +37,6 @@ package struct LedgerCheck: Sendable {
         let expected = quarantined.map { "\($0.path):\($0.page)" }.sorted()
         if found.sorted() != expected { faults.append("Quarantined are \(found), and should be \(expected).") }
         return faults
-    }
-
-    private func number(_ sql: String, _ parameters: [SQLValue] = []) async throws -> Int {
-        var rows = try await database.query(sql, parameters)
-        return rows.isEmpty ? -1 : try rows[0].int()
     }
 
     private static let quarantinedSQL = """

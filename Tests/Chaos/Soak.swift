@@ -86,7 +86,7 @@ package final class Soak {
         let start = clock.now
         var schedule = plan.schedule(hasOtherHost: host != nil)[...]
         while true {
-            let settled = try await number("SELECT count(*) FROM quire.page")
+            let settled = try await database.number("SELECT count(*) FROM quire.page")
             _ = try await fleet.restartEnded()
             try await applyCures { $0 <= clock.now }
             if let next = schedule.first, Double(settled) >= next.share * Double(plan.pages) {
@@ -105,7 +105,10 @@ package final class Soak {
         report.pages = plan.pages
         report.disorderly = await fleet.leave().count { $0 != 0 }
         report.ledgerFaults = try await LedgerCheck(database: database, batch: batch).faults(pages: plan.pages)
-        for index in records.indices { records[index].secondsLost = try await secondsLost(records[index]) }
+        for index in records.indices {
+            records[index].secondsLost = try await HeldPages.secondsUntilRecorded(
+                records[index].held, from: records[index].at, database)
+        }
         report.faults = records
         report.refused = await fleet.refused
         report.ended = await fleet.ended
@@ -163,45 +166,13 @@ package final class Soak {
     private func busyWorker() async throws -> Int32? {
         let candidates = await fleet.places.filter { $0.isAlive && !$0.isStopped && !$0.isKilled }.map(\.pid)
             .shuffled(using: &generator)
-        for pid in candidates where try await !held(by: [pid]).isEmpty { return pid }
+        for pid in candidates where try await !HeldPages.now(database, by: [pid]).isEmpty { return pid }
         return candidates.first
     }
 
     private func note(_ kind: FaultKind, pids: [Int32]) async throws {
-        let held = try await held(by: pids)
-        var rows = try await database.query("SELECT extract(epoch FROM clock_timestamp())::float8")
-        guard !rows.isEmpty else { return }
-        records.append(FaultRecord(kind: kind, at: try rows[0].double(), held: held, secondsLost: nil))
-    }
-
-    private func held(by pids: [Int32]) async throws -> [(document: Int64, first: Int, last: Int)] {
-        let rows = try await database.query(
-            """
-            SELECT j.document_id, j.first_page, j.first_page + j.n_pages - 1 FROM quire.job j
-            JOIN quire.worker w ON w.id = j.worker_id WHERE j.state = 'leased' AND w.pid = ANY ($1::bigint[])
-            """, [.ints(pids.map { Int($0) })])
-        var held: [(document: Int64, first: Int, last: Int)] = []
-        for var row in rows { held.append((try row.int64(), try row.int(), try row.int())) }
-        return held
-    }
-
-    private func secondsLost(_ record: FaultRecord) async throws -> Double? {
-        var rows = try await database.query(
-            """
-            SELECT extract(epoch FROM max(p.finished_at))::float8
-            FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) h(document_id, first_page, last_page)
-            JOIN quire.page p ON p.document_id = h.document_id AND p.page_no BETWEEN h.first_page AND h.last_page
-            """,
-            [
-                .ints(record.held.map(\.document)), .ints(record.held.map(\.first)),
-                .ints(record.held.map(\.last)),
-            ])
-        guard !rows.isEmpty, let end = try rows[0].optionalDouble() else { return nil }
-        return max(0, end - record.at)
-    }
-
-    private func number(_ sql: String) async throws -> Int {
-        var rows = try await database.query(sql)
-        return rows.isEmpty ? -1 : try rows[0].int()
+        let held = try await HeldPages.now(database, by: pids)
+        records.append(
+            FaultRecord(kind: kind, at: try await database.serverTime(), held: held, secondsLost: nil))
     }
 }

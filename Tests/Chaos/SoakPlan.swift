@@ -54,14 +54,5 @@ package struct SoakPlan: Sendable {
     }
 
     /// How many pages each document has.
-    var documents: [Int] {
-        var generator = SeededGenerator(seed: seed &+ 1)
-        var counts: [Int] = []
-        var left = pages
-        while left > 0 {
-            counts.append(min(left, Int.random(in: 1...97, using: &generator)))
-            left -= counts[counts.count - 1]
-        }
-        return counts
-    }
+    var documents: [Int] { DocumentSizes.draw(pages: pages, seed: seed &+ 1) }
 }
