@@ -18,4 +18,6 @@ package let allMigrations: [Migration] = [
     Migration(name: "0005_commands", sql: String(decoding: PackageResources.m0005_commands_sql, as: UTF8.self)),
     Migration(name: "0006_faults", sql: String(decoding: PackageResources.m0006_faults_sql, as: UTF8.self)),
     Migration(name: "0008_orders", sql: String(decoding: PackageResources.m0008_orders_sql, as: UTF8.self)),
+    Migration(
+        name: "0009_named_leases", sql: String(decoding: PackageResources.m0009_named_leases_sql, as: UTF8.self)),
 ]

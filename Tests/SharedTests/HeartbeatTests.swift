@@ -79,6 +79,29 @@ import Testing
         #expect(try await !isFull(forgotten.token))
     }
 
+    // While PostgreSQL's disk was slow, rows of leases were locked by results for longer than leases last.
+    @Test func `a lease that its worker names is kept while its row is locked, and one that nobody names is lost`()
+        async throws
+    {
+        let (fixture, _, worker) = try await prepared()
+        let named = try #require(try await fixture.claim(worker, seconds: 1))
+        _ = try #require(try await fixture.claim(worker, seconds: 1))
+        let storing = Database(connectionString: fixture.connectionString)
+        try await storing.query("BEGIN")
+        try await storing.query("SELECT FROM quire.job WHERE token = $1 FOR UPDATE", [.int(named.token)])
+        _ = try await fixture.queue.heartbeat(worker: worker, tokens: [named.token])
+        try await fixture.database.query("SELECT pg_sleep(1.1)")
+        try await storing.query("ROLLBACK")
+        try await fixture.queue.maintain()
+        #expect(try await fixture.number("SELECT min(token) FROM quire.job WHERE state = 'leased'") == named.token)
+        #expect(try await fixture.number("SELECT count(*) FROM quire.attempt WHERE outcome = 'lost'") == 1)
+        // With its worker it ends, named or not.
+        try await fixture.database.query("UPDATE quire.worker SET seen_at = now() - interval '46 s'")
+        try await fixture.queue.maintain()
+        #expect(try await leased(fixture) == 0)
+        await storing.close()
+    }
+
     @Test func `what is wrong with a worker is told until it is well again`() async throws {
         let (fixture, _, worker) = try await prepared()
         _ = try await fixture.queue.heartbeat(worker: worker, tokens: [], unwell: "The renderer does not start.")

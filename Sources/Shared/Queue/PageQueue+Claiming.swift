@@ -22,7 +22,7 @@ extension PageQueue {
 
     /// Tells that the worker lives and how it is, and learns which of its leases are gone; due every ten seconds.
     ///
-    /// `tokens` are those of all leases that it holds: they are renewed. What the queue has for it besides, and had at its
+    /// `tokens` are those of all leases that it holds: none of them is lost while it lives. What the queue has for it besides, and had at its
     /// last heartbeat, goes back, unless it was claimed under one of `keys`, whose answers are still due. A token must be
     /// among `tokens` no later than its key has left `keys`. `unwell` says in a sentence why the worker claims nothing now.
     package func heartbeat(

@@ -57,10 +57,7 @@ extension PageQueue {
         try await database.transaction { connection throws(DatabaseError) in
             try Self.rescue(
                 connection,
-                where: """
-                    (($1 AND j.due < now()) OR NOT EXISTS (
-                      SELECT FROM quire.worker w WHERE w.id = j.worker_id AND w.ended_at IS NULL))
-                    """, [.bool(canHear())])
+                where: "quire.is_lost(j.worker_id, j.token, j.due, $1)", [.bool(canHear())])
         }
     }
 
