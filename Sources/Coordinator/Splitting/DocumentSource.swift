@@ -5,9 +5,16 @@ package import SystemPackage
 
 /// Looks into one file: what it is, its digest and its pages.
 package struct DocumentSource: Sendable {
+    private let renderer: PageRenderer
     private let inspector: DocumentInspector
+    private let pauses: [Duration]
 
-    package init(renderer: PageRenderer) { inspector = DocumentInspector(renderer) }
+    /// `pauses` are those after which a file is looked into again while this machine cannot; others only in tests.
+    package init(renderer: PageRenderer, pauses: [Duration] = [1, 2, 4, 8, 15].map { .seconds($0) }) {
+        self.renderer = renderer
+        inspector = DocumentInspector(renderer)
+        self.pauses = pauses
+    }
 
     /// Endings of files that are meant to be documents: such a file that is none is reported, not passed over.
     private static let endings: Set<String> = ["pdf", "tif", "tiff", "png", "jpg", "jpeg", "jpe"]
@@ -31,20 +38,34 @@ package struct DocumentSource: Sendable {
         }
     }
 
-    /// What submitting stores about the file; never throws: whatever is wrong is the finding.
+    /// What submitting stores about the file: whatever is wrong with it is the finding.
     ///
     /// Digest and pages come from one open file, which is looked into again where it changes meanwhile. `byFreshChild` has
-    /// the pages counted by a child that has seen no other file: none can have made it lie.
-    package func look(_ path: FilePath, byFreshChild: Bool = false) async -> Look {
+    /// the pages counted by a child that has seen no other file: none can have made it lie. Throws what is wrong with this
+    /// machine, which says nothing about the file, and lasts longer than an upgrade of the renderer would.
+    package func look(_ path: FilePath, byFreshChild: Bool = false) async throws(RenderError) -> Look {
+        for pause in pauses {
+            do throws(RenderError) {
+                return try await wholeLook(path, byFreshChild)
+            } catch {
+                do { try await Task.sleep(for: pause) } catch _ { throw error }
+            }
+        }
+        return try await wholeLook(path, byFreshChild)
+    }
+
+    /// Throws what is wrong with this machine.
+    private func wholeLook(_ path: FilePath, _ byFreshChild: Bool) async throws(RenderError) -> Look {
         for pause in [0.5, 2, nil] as [Double?] {
             let source: SourceFile
             do throws(RenderError) {
                 source = try await PageRenderer.blocking { () throws(RenderError) in try SourceFile(path) }
             } catch {
+                try await throwIfMachines(error)
                 return Look(finding: .unreadable(reason: error.message), isFault: true)
             }
             let wasYoung = source.identity.isYoung()
-            let (finding, isFault) = await finding(source, byFreshChild)
+            let (finding, isFault) = try await finding(source, byFreshChild)
             do throws(RenderError) {
                 try await PageRenderer.blocking { () throws(RenderError) in try source.checkUnchanged() }
                 return Look(finding: finding, identity: source.identity, wasYoung: wasYoung, isFault: isFault)
@@ -64,7 +85,7 @@ package struct DocumentSource: Sendable {
 
     private func finding(
         _ source: SourceFile, _ byFreshChild: Bool
-    ) async -> (finding: ScannedFile.Finding, isFault: Bool) {
+    ) async throws(RenderError) -> (finding: ScannedFile.Finding, isFault: Bool) {
         let isMeant = Self.endings.contains(source.path.extension?.lowercased() ?? "")
         do throws(RenderError) {
             let kind = try await PageRenderer.blocking { () throws(RenderError) in
@@ -79,13 +100,22 @@ package struct DocumentSource: Sendable {
             }
             let summary = try await inspector.inspect(source, byFreshChild: byFreshChild)
             guard let format = DocumentFormat(rawValue: summary.format.rawValue) else {
-                return (
-                    .unreadable(reason: "quire-render took it for a format that this program does not know."), true
-                )
+                throw RenderError(
+                    .broken, "quire-render took it for a format that this program does not know.")
             }
             return (.document(sha256: sha256, format: format, pageCount: summary.pageCount), false)
         } catch {
+            try await throwIfMachines(error)
             return (.unreadable(reason: error.message), error.fault != .content)
+        }
+    }
+
+    /// What the renderer alone can tell, its own test decides.
+    private func throwIfMachines(_ error: RenderError) async throws(RenderError) {
+        switch error.fault {
+        case .content, .file, .fileOrMount: return
+        case .rendererOrContent: try await renderer.selfTest()
+        case .machine: throw error
         }
     }
 }

@@ -46,6 +46,7 @@ package struct Submission: Sendable {
     ///
     /// Memory does not grow with the number of files, but for the names in the folders that are being walked through.
     /// `missing` are submitted folders that are not there. `progress` is called after each stored or unchanged group of files.
+    /// Throws a `RenderError` where this machine cannot look into files: they are left as they were.
     package func add(
         _ folders: [FilePath], missing: [FilePath] = [], progress: (Report) -> Void
     ) async throws -> Report {
@@ -154,7 +155,7 @@ package struct Submission: Sendable {
                             return ScannedFile(
                                 location: job.location, stamp: job.stamp, finding: known, isFault: isFault)
                         }
-                        let look = await source.look(job.path)
+                        let look = try await source.look(job.path)
                         return ScannedFile(
                             location: job.location, stamp: look.stamp ?? job.stamp, finding: look.finding,
                             isFault: look.isFault)
@@ -187,7 +188,7 @@ package struct Submission: Sendable {
             guard case .document(let sha256, _, let count) = file.finding, let before = known[sha256],
                 before.count != count
             else { continue }
-            let again = await source.look(root.appending(file.location.path.components), byFreshChild: true).finding
+            let again = try await source.look(root.appending(file.location.path.components), byFreshChild: true).finding
             // A file that has changed meanwhile says nothing about this content.
             guard case .document(sha256, _, let count) = again, count != before.count else { continue }
             corrections[before.document] = count

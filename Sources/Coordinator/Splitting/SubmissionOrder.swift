@@ -25,14 +25,22 @@ struct SubmissionOrder {
             queue: queue, batch: batch, root: paths.root, source: DocumentSource(renderer: renderer),
             rescans: sources.rescan, forgetsMissing: sources.forgetMissing)
         let there = paths.paths.filter { !paths.missing.contains($0) }
-        let report = try await submission.add(there, missing: paths.missing) { report in
-            display.show([
-                "\(NumberText.count(report.scanned, "file")) looked into, "
-                    + "\(NumberText.count(report.counts.pagesQueued, "page")) to recognise"
-            ])
+        do {
+            let report = try await submission.add(there, missing: paths.missing) { report in
+                display.show([
+                    "\(NumberText.count(report.scanned, "file")) looked into, "
+                        + "\(NumberText.count(report.counts.pagesQueued, "page")) to recognise"
+                ])
+            }
+            display.finish()
+            return Outcome(batch: batch, isNew: isNew, report: report)
+        } catch let error as RenderError {
+            display.finish()
+            throw CommandFailure(
+                .renderer,
+                "This machine cannot look into files: \(error.message) Mend it (`quire doctor`): the same command then goes "
+                    + "on where this one stopped. No file was given up.")
         }
-        display.finish()
-        return Outcome(batch: batch, isNew: isNew, report: report)
     }
 
     /// Throws where a folder is missing and no batch knows it: there is nothing to forget.
