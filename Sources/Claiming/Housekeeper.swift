@@ -12,6 +12,8 @@ package struct Housekeeper: Sendable {
     private let heartbeatInterval: Duration
     private let upkeep: Upkeep
 
+    private static let retryPause = Duration.seconds(1)
+
     /// `hearts` and `queue` have connections of their own: no heartbeat waits behind the upkeep.
     ///
     /// `parent` is the process without which the worker leaves; the times are others only in tests.
@@ -41,18 +43,20 @@ package struct Housekeeper: Sendable {
     /// Sends heartbeats, one at once where what this worker says of itself has changed, and watches the parent.
     private func beat() async {
         var attempt = Attempt("send a heartbeat")
-        var lastBeat = ContinuousClock.now
+        var nextBeat = ContinuousClock.now + heartbeatInterval
         var told: String?
         while !Task.isCancelled {
             // A parent that died is replaced by init or by the nearest subreaper.
             if let parent, getppid() != parent { drain.drain() }
             let unwell = health.unwell
-            if unwell != told || ContinuousClock.now - lastBeat >= heartbeatInterval {
+            if unwell != told || ContinuousClock.now >= nextBeat {
                 let begun = ContinuousClock.now
-                await attempt.run {
+                let isHeard = await attempt.run {
                     try await heartbeat.beat(queue: hearts, identity: identity, drain: drain, unwell: unwell)
                 }
-                (lastBeat, told) = (begun, unwell)
+                // After an outage others listen for a while only.
+                nextBeat = isHeard ? begun + heartbeatInterval : .now + min(heartbeatInterval, Self.retryPause)
+                told = unwell
             }
             try? await Task.sleep(for: .milliseconds(Int.random(in: 400...600)))
         }
@@ -62,7 +66,7 @@ package struct Housekeeper: Sendable {
         var attempt = Attempt("keep the queue")
         var upkeep = upkeep
         while !Task.isCancelled {
-            await attempt.run { try await upkeep.keep() }
+            _ = await attempt.run { try await upkeep.keep() }
             try? await Task.sleep(for: .milliseconds(Int.random(in: 1000...2000)))
         }
     }
@@ -74,14 +78,17 @@ package struct Housekeeper: Sendable {
 
         init(_ what: String) { self.what = what }
 
-        mutating func run(_ body: () async throws -> Void) async {
+        /// Whether it went well.
+        mutating func run(_ body: () async throws -> Void) async -> Bool {
             do {
                 try await body()
                 told = nil
+                return true
             } catch {
-                guard !(error is CancellationError), told != "\(error)" else { return }
+                guard !(error is CancellationError), told != "\(error)" else { return false }
                 told = "\(error)"
                 Log.line("Cannot \(what), trying again: \(error)")
+                return false
             }
         }
     }

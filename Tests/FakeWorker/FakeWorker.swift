@@ -91,7 +91,7 @@ struct FakeWorker: AsyncParsableCommand {
             heartbeatInterval: .seconds(heartbeatSeconds),
             upkeep: Upkeep(
                 queue: PageQueue(database: housekeeping), silenceSeconds: silenceSeconds,
-                hearing: .seconds(silenceSeconds / 3),
+                hearing: .seconds(heartbeatSeconds * 2.5),
                 pause: .seconds(max(3, silenceSeconds * 2 / 9))))
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await keeper.run() }

@@ -52,6 +52,16 @@ import Testing
         #expect(try await leases(fixture) == 0)
     }
 
+    // A round may have begun in the outage: how long it took says nothing of whom it heard.
+    @Test func `the first round takes nobody for dead, however little there is to listen`() async throws {
+        let fixture = try await silent()
+        var upkeep = Upkeep(queue: fixture.queue, hearing: .zero, pause: .seconds(3600))
+        try await upkeep.keep()
+        #expect(try await leases(fixture) == 1)
+        try await upkeep.keep()
+        #expect(try await leases(fixture) == 0)
+    }
+
     @Test func `after an outage it listens anew`() async throws {
         let fixture = try await silent()
         // Each pause between two rounds is an outage.
