@@ -77,9 +77,10 @@ accuracy: build ## Compare bf16 and int8 with f32: scores, tokens, text
 	@$(BIN)/quire-bench accuracy --json $(OUT)/bench/accuracy.jsonl --prompt "$$(printf '<image>\nFree OCR.')"
 
 .PHONY: bench-queue
-bench-queue: build ## Measure the job tables with 1,000,000 and 10,000,000 queued pages (5 minutes)
+bench-queue: build ## Measure the job tables with 1,000,000 and 10,000,000 queued pages (10 minutes)
 	@mkdir -p $(OUT)/bench
 	@$(BIN)/quire-bench queue --pages 1000000 10000000 --seconds 30 --json $(OUT)/bench/queue.jsonl
+	@$(BIN)/quire-bench queue --pages 1000000 10000000 --seconds 30 --pace 10000 --json $(OUT)/bench/queue.jsonl
 
 .PHONY: bench-submit
 bench-submit: build ## Submit 10,000 and 100,000 small files, each with a SIGKILL in the middle (3 minutes)

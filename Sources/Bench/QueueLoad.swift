@@ -27,6 +27,8 @@ struct QueueLoad: Sendable {
     let clients: Int
     let seconds: Int
     let holdsSnapshot: Bool
+    /// At most so many pages a second, by all clients together; nil for as many as they can.
+    var pagesPerSecond: Int?
 
     /// Counts what all clients have done, and tells them when to end.
     private final class Progress: Sendable {
@@ -90,6 +92,9 @@ struct QueueLoad: Sendable {
         let facts = PageFacts(width: 1654, height: 2339, dpi: 200, renderSeconds: 0.1)
         let clock = ContinuousClock()
         var beat = clock.now
+        // Each client has its share of the pace, and they do not begin in step.
+        let secondsAPage = pagesPerSecond.map { Double(clients) / Double($0) } ?? 0
+        var due = clock.now + .seconds(secondsAPage * Double.random(in: 0..<32))
         while !progress.isOver.load(ordering: .relaxed) {
             if clock.now - beat > .seconds(10) {
                 _ = try await queue.heartbeat(worker: worker, tokens: [])
@@ -108,6 +113,8 @@ struct QueueLoad: Sendable {
                 throw QueueProblem(reason: "Lease \(lease.token) was not brought to its end: \(receipt).")
             }
             progress.pages.add(outcomes.count, ordering: .relaxed)
+            due += .seconds(secondsAPage * Double(outcomes.count))
+            if secondsAPage > 0, due > clock.now { try await Task.sleep(until: due, clock: clock) }
         }
         try await queue.unregister(worker: worker)
         await queue.database.close()
