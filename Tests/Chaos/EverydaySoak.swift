@@ -31,6 +31,8 @@ package final class EverydaySoak {
     /// Since when the database has been reachable without a break, by its own clock.
     private var reachableSince = 0.0
     private var oldestLease = 0.0
+    /// How old the oldest lease was when it was last looked at.
+    private var lastAge = 0.0
 
     private struct Record {
         let fault: EverydayPlan.Fault
@@ -306,12 +308,22 @@ package final class EverydaySoak {
     private func lookAtLeases() async throws {
         var rows = try await database.query(
             """
-            SELECT coalesce(extract(epoch FROM clock_timestamp())
-              - greatest(min(extract(epoch FROM started_at)), $1::float8), 0)::float8
-            FROM quire.job WHERE state = 'leased'
+            SELECT (extract(epoch FROM clock_timestamp()) - greatest(extract(epoch FROM j.started_at), $1::float8))::float8,
+              format('pages %s to %s of document %s, token %s, its worker seen %s s ago, %s, the lease over in %s s',
+                j.first_page, j.first_page + j.n_pages - 1, j.document_id, j.token,
+                extract(epoch FROM now() - w.seen_at)::int, CASE WHEN j.token = ANY (w.named) THEN 'names it'
+                ELSE 'does not name it' END, extract(epoch FROM j.due - now())::int)
+            FROM quire.job j LEFT JOIN quire.worker w ON w.id = j.worker_id
+            WHERE j.state = 'leased' ORDER BY j.started_at LIMIT 1
             """, [.double(reachableSince)])
         guard !rows.isEmpty else { return }
-        oldestLease = max(oldestLease, try rows[0].double())
+        let age = try rows[0].double()
+        // Those that are near the bound are told each ten seconds.
+        if age > 60, Int(age / 10) > Int(lastAge / 10) {
+            log("The oldest lease is \(Int(age)) s old: \(try rows[0].optionalText() ?? "").")
+        }
+        lastAge = age
+        oldestLease = max(oldestLease, age)
     }
 
     private static let unsettledSQL = """
