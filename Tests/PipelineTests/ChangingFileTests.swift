@@ -41,6 +41,28 @@ import Testing
         await leave(worker)
     }
 
+    // As where another version of the parser counted the pages of a damaged document.
+    @Test(arguments: [3, 6])
+    func `a document with another number of pages than was counted is read to its end, and no further`(
+        counted: Int
+    ) async throws {
+        let work = try await Workspace()
+        try await work.copySamples("letters/ferry.pdf", into: work.archive)
+        try await submit(work, work.archive)
+        let document = try await work.number("SELECT id FROM quire.document")
+        #expect(try await work.queue.correctPageCount(document: Int64(document), count: counted))
+        let worker = try startWorker(work)
+        let isFinished = try await work.wait {
+            guard try await work.number("SELECT count(*) FROM quire.page") == 4 else { return false }
+            return try await areFinished(work)
+        }
+        #expect(isFinished, "\(worker.errors)")
+        let status = try #require(try await work.queue.status(batch: nil).first)
+        #expect(status.pages.total == 4 && status.pages.done == 4 && status.documents.complete == 1)
+        #expect(try await QueueCheck(work.queue).faults() == [])
+        await leave(worker)
+    }
+
     @Test func `a file that was renamed is read by its new name`() async throws {
         let work = try await Workspace()
         try await work.copySamples("letters/ferry.pdf", into: work.archive)
