@@ -72,4 +72,70 @@ import Testing
         }
         #expect(try await leases(fixture) == 1)
     }
+
+    /// Over a connection for which another clock goes, `seconds` ahead of the true one, as `chaos.step` has it.
+    private func withAnotherClock(_ fixture: Fixture) async throws -> PageQueue {
+        for statement in [
+            "CREATE SCHEMA chaos", "CREATE TABLE chaos.step (seconds float8 NOT NULL)",
+            "INSERT INTO chaos.step VALUES (0)",
+            """
+            CREATE FUNCTION chaos.now() RETURNS timestamptz LANGUAGE sql STABLE AS
+            $$ SELECT pg_catalog.now() + (SELECT seconds FROM chaos.step) * interval '1 s' $$
+            """,
+            """
+            CREATE FUNCTION chaos.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS
+            $$ SELECT pg_catalog.clock_timestamp() + (SELECT seconds FROM chaos.step) * interval '1 s' $$
+            """,
+        ] { try await fixture.database.query(statement) }
+        return PageQueue(
+            database: Database(
+                connectionString: fixture.connectionString + " options='-c search_path=chaos,pg_catalog'"))
+    }
+
+    private func setClock(_ fixture: Fixture, ahead seconds: Double) async throws {
+        try await fixture.database.query("UPDATE chaos.step SET seconds = $1", [.double(seconds)])
+    }
+
+    // A15: each living worker was taken for dead when the server's clock was set forward.
+    @Test func `a clock that is set forward ends nobody who lives`() async throws {
+        let fixture = try await silent()
+        let queue = try await withAnotherClock(fixture)
+        let worker = try await fixture.number("SELECT max(id) FROM quire.worker")
+        var rows = try await fixture.database.query("SELECT token FROM quire.job WHERE state = 'leased'")
+        let token = try rows[0].int64()
+        _ = try await queue.heartbeat(worker: worker, tokens: [token])
+        var upkeep = Upkeep(queue: queue, hearing: .milliseconds(300), pause: .seconds(3600))
+        try await upkeep.keep()
+        try await Task.sleep(for: .milliseconds(300))
+        try await upkeep.keep()
+        #expect(try await leases(fixture) == 1)
+        try await setClock(fixture, ahead: 600)
+        try await upkeep.keep()
+        try await upkeep.keep()
+        #expect(try await leases(fixture) == 1)
+        // Until it has had time to be heard by the new clock; who is not heard is dead.
+        _ = try await queue.heartbeat(worker: worker, tokens: [token])
+        try await Task.sleep(for: .milliseconds(300))
+        try await upkeep.keep()
+        #expect(try await leases(fixture) == 1)
+        try await fixture.database.query("UPDATE quire.worker SET seen_at = seen_at - interval '46 s'")
+        try await upkeep.keep()
+        #expect(try await leases(fixture) == 0)
+        await queue.database.close()
+    }
+
+    @Test func `a clock that is set back keeps nobody alive who is dead`() async throws {
+        let fixture = try await silent()
+        let queue = try await withAnotherClock(fixture)
+        try await setClock(fixture, ahead: 7200)
+        try await fixture.database.query("UPDATE quire.worker SET seen_at = now() + interval '2 h'")
+        var upkeep = Upkeep(queue: queue, silenceSeconds: 0.2, hearing: .milliseconds(10), pause: .seconds(3600))
+        try await upkeep.keep()
+        try await setClock(fixture, ahead: 0)
+        try await upkeep.keep()
+        try await Task.sleep(for: .milliseconds(300))
+        try await upkeep.keep()
+        #expect(try await leases(fixture) == 0)
+        await queue.database.close()
+    }
 }

@@ -9,16 +9,19 @@ extension PageQueue {
     ///
     /// Each in a transaction of its own, so that one that is refused holds up no other; what was refused first is thrown at
     /// the end. Where several processes do it, one works and the others return at once. Processes that go on go by
-    /// `Upkeep`, which says by `canHear` whether silence, and a lease that was not renewed, mean anything.
+    /// `Upkeep`, which says by `canHear` whether silence, and a lease that was not renewed, mean anything; it is told the
+    /// server's time, in seconds since 1970.
     package func maintain(
-        silenceSeconds: Double = silenceSeconds, canHear: @escaping @Sendable () -> Bool = { true }
+        silenceSeconds: Double = silenceSeconds,
+        canHear: @escaping @Sendable (_ serverTime: Double) -> Bool = { _ in true }
     ) async throws(DatabaseError) {
         let turn: [SQLValue] = [.int(AdvisoryLock.housekeeping)]
         var refusal: DatabaseError?
         do throws(DatabaseError) {
             var rows = try await database.run { connection throws(DatabaseError) in
-                try connection.query(
-                    "SELECT quire.end_silent($1, $2)", turn + [canHear() ? .double(silenceSeconds) : .null])
+                let hears = canHear(try Self.serverTime(connection))
+                return try connection.query(
+                    "SELECT quire.end_silent($1, $2)", turn + [hears ? .double(silenceSeconds) : .null])
             }
             guard !rows.isEmpty, try rows[0].bool() else { return }
         } catch { try Self.note(error, &refusal) }
@@ -49,15 +52,28 @@ extension PageQueue {
         } while ContinuousClock.now < end
     }
 
-    private func rescueLost(_ canHear: @escaping @Sendable () -> Bool) async throws(DatabaseError) {
+    private static func serverTime(_ connection: Connection) throws(DatabaseError) -> Double {
+        var rows = try connection.query("SELECT extract(epoch FROM clock_timestamp())::float8")
+        guard !rows.isEmpty else { throw .unexpectedAnswer(reason: "the server does not say what time it is.") }
+        return try rows[0].double()
+    }
+
+    /// After the server's clock was set back: who was seen in its future was seen now.
+    func forgetFuture() async throws(DatabaseError) {
+        try await database.query("UPDATE quire.worker SET seen_at = now() WHERE ended_at IS NULL AND seen_at > now()")
+    }
+
+    private func rescueLost(_ canHear: @escaping @Sendable (Double) -> Bool) async throws(DatabaseError) {
         var rows = try await database.run { connection throws(DatabaseError) in
-            try connection.query("SELECT quire.has_lost_leases($1)", [.bool(canHear())])
+            try connection.query(
+                "SELECT quire.has_lost_leases($1)", [.bool(canHear(try Self.serverTime(connection)))])
         }
         guard !rows.isEmpty, try rows[0].bool() else { return }
         try await database.transaction { connection throws(DatabaseError) in
             try Self.rescue(
                 connection,
-                where: "quire.is_lost(j.worker_id, j.token, j.due, $1)", [.bool(canHear())])
+                where: "quire.is_lost(j.worker_id, j.token, j.due, $1)",
+                [.bool(canHear(try Self.serverTime(connection)))])
         }
     }
 
