@@ -130,4 +130,25 @@ import Testing
         try await prepared.race.fixture.queue.setState(.open, batch: prepared.batch)
         try await prepared.race.expectExactLedger()
     }
+
+    @Test func `what is stranded is freed by a result that is stored while a page count is corrected`() async throws {
+        let prepared = try await Prepared()
+        let (race, worker) = (prepared.race, try await prepared.otherWorker)
+        #expect(try await prepared.fault(race.fixture.queue) == .stranded)
+        // The correction comes to the stranded job while the result holds another one.
+        for statement in [
+            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.6); RETURN NULL; END $$",
+            "CREATE TRIGGER slow BEFORE INSERT ON quire.page FOR EACH STATEMENT EXECUTE FUNCTION slow()",
+        ] { try await race.fixture.database.query(statement) }
+        let (recording, correcting) = (race.fixture.another(), race.fixture.another())
+        let lease = prepared.otherLease
+        async let receipt = recording.record(RaceFixture.outcomes(lease), lease: lease, worker: worker)
+        try await Task.sleep(for: .milliseconds(200))
+        try await correcting.correctPageCount(document: lease.documentID, count: 5)
+        _ = try await receipt
+        try await race.expectExactLedger()
+        #expect(try await race.fixture.status(prepared.batch).pages.stranded == 0)
+        await recording.database.close()
+        await correcting.database.close()
+    }
 }

@@ -71,6 +71,13 @@ enum JobSQL {
         try lockAll(connection, where: "document_id = ANY ($1::bigint[])", parameters)
     }
 
+    /// Makes stranded jobs of these documents ready.
+    ///
+    /// Also at the end of an order that has locked jobs: whoever recorded pages of them meanwhile passed over what was locked.
+    static func freeStranded(_ documents: [Int64], _ connection: Connection) throws(DatabaseError) {
+        try connection.query("SELECT quire.free_stranded($1::bigint[])", [.ints(documents)])
+    }
+
     /// Common table expressions that make jobs of `missing` (batch_id, document_id, place, page_no, mode, prompt): `made`
     /// has a row with n_pages for each, in the order of `place`.
     static let jobsOfMissing = """

@@ -8,9 +8,11 @@ extension PageQueue {
     @discardableResult
     package func correctPageCount(document: Int64, count: Int) async throws(DatabaseError) -> Bool {
         let rows = try await database.transaction { connection throws(DatabaseError) in
-            try connection.query(
+            let rows = try connection.query(
                 "SELECT quire.correct_page_count($1, $2::bigint::integer, $3)",
                 [.int(document), .int(count), .int(AdvisoryLock.housekeeping)])
+            try JobSQL.freeStranded([document], connection)
+            return rows
         }
         guard var row = rows.first else { throw .unexpectedAnswer(reason: "no word of a page count's correction.") }
         return try row.bool()

@@ -216,7 +216,7 @@ extension PageQueue {
               UPDATE quire.batch_file f SET fault = NULL, fault_at = NULL, fault_count = 0
               FROM quire.batch_document d
               WHERE d.document_id = ANY ($2::bigint[]) AND f.batch_id = d.batch_id AND f.document_id = d.document_id
-                AND f.fault_count > 0 AND f.gone_at IS NULL)
+                AND f.fault_count <> 0 AND f.gone_at IS NULL)
             SELECT (SELECT count(*) FROM waiting),
               (SELECT array_to_string(array_agg(DISTINCT batch_id), ',') FROM made)
             """,
@@ -229,7 +229,7 @@ extension PageQueue {
         let batches = (try row.optionalText() ?? "").split(separator: ",").compactMap { Int64($0) }
         if !batches.isEmpty { try JobSQL.markHavingJobs(batches, connection) }
         // In other batches too: the files may be read again.
-        try connection.query("SELECT quire.free_stranded($1)", [.ints(documents)])
+        try JobSQL.freeStranded(documents, connection)
         try Self.align(documents, connection)
         return count
     }

@@ -140,7 +140,7 @@ private struct Submission: Sendable {
             tally: "SELECT $1, document_id, 1, page_count, done, blank, failed, quarantined FROM recorded")
         try storeFiles(batch: batch, documents, connection)
         if !documents.isEmpty {
-            try connection.query("SELECT quire.free_stranded($1)", [.ints(documents.values.sorted())])
+            try JobSQL.freeStranded(documents.values.sorted(), connection)
         }
 
         var counts = count(documents, known: known, fresh: Set(fresh))

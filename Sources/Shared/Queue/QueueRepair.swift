@@ -115,6 +115,7 @@ package struct QueueRepair: Sendable {
             mended.recounted = try Self.recount(documents, of: batch, connection)
             // Counted right, they can be taken off the batch's counts.
             mended.left = try UnusedDocuments.remove(Set(documents), from: batch, connection)
+            try JobSQL.freeStranded(documents, connection)
             return mended
         }
     }
