@@ -53,7 +53,7 @@ let package = Package(
                 .embedInCode("m0001_queue.sql"), .embedInCode("m0002_functions.sql"), .embedInCode("m0003_roles.sql"),
                 .embedInCode("m0004_lone_pages.sql"), .embedInCode("m0005_commands.sql"),
                 .embedInCode("m0006_faults.sql"), .embedInCode("m0008_orders.sql"),
-                .embedInCode("m0009_named_leases.sql"),
+                .embedInCode("m0009_named_leases.sql"), .embedInCode("m0010_absent_files.sql"),
             ], swiftSettings: settings),
         .target(
             name: "Shared", dependencies: ["CLibPQ", "CProcess", "Digest", "Migrations", systemPackage],

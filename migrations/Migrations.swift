@@ -20,4 +20,6 @@ package let allMigrations: [Migration] = [
     Migration(name: "0008_orders", sql: String(decoding: PackageResources.m0008_orders_sql, as: UTF8.self)),
     Migration(
         name: "0009_named_leases", sql: String(decoding: PackageResources.m0009_named_leases_sql, as: UTF8.self)),
+    Migration(
+        name: "0010_absent_files", sql: String(decoding: PackageResources.m0010_absent_files_sql, as: UTF8.self)),
 ]

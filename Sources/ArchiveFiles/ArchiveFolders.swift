@@ -24,12 +24,12 @@ package final class ArchiveFolders: Sendable {
             throw LeaseProblem(.file, reason: "The worker does not know the root '\(lease.file.root)' of this file.")
         }
         do throws(RenderError) {
-            return try await PageRenderer.blocking { [self] () throws(RenderError) in
+            return try await PatientReading.run { [self] progress throws(RenderError) in
                 let source = try SourceFile(path)
                 let begun = FileIdentity.now
                 let isFirm = !source.identity.isYoung(at: begun)
                 if !isFirm || !Self.isStamped(source.identity, lease) {
-                    guard try digest(of: source, isFirm: isFirm) == lease.sha256 else {
+                    guard try digest(of: source, isFirm: isFirm, progress) == lease.sha256 else {
                         throw RenderError(.changed, LeasedFile.changed)
                     }
                 }
@@ -46,11 +46,11 @@ package final class ArchiveFolders: Sendable {
             && lease.stamp.changedNanoseconds == identity.changedNanoseconds
     }
 
-    private func digest(of source: SourceFile, isFirm: Bool) throws(RenderError) -> SHA256Digest {
+    private func digest(
+        of source: SourceFile, isFirm: Bool, _ progress: PatientReading.Progress
+    ) throws(RenderError) -> SHA256Digest {
         if isFirm, let known = digests.withLock({ $0[source.identity] }) { return known }
-        let digest = try SHA256.hash { buffer, offset throws(RenderError) in
-            try source.read(into: buffer, at: offset)
-        }
+        let digest = try source.digest(progress)
         try source.checkUnchanged()
         if isFirm {
             digests.withLock { digests in
@@ -72,28 +72,41 @@ package final class ArchiveFolders: Sendable {
         }
     }
 
-    /// Whether this folder, or file, is there and holds anything.
-    package func hasEntries(_ folder: SourceLocation) async -> Bool {
+    /// Whether a file of a batch is missing, and what the closest folder above it that is there says of that.
+    package func absence(of file: SourceLocation, in folder: SourceLocation) async -> FileAbsence {
         await PageRenderer.blocking { [self] () throws(Never) in
-            guard let path = path(of: folder) else { return false }
-            guard let directory = path.withPlatformString({ opendir($0) }) else { return errno == ENOTDIR }
-            defer { closedir(directory) }
-            while let entry = readdir(directory) {
-                let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                    $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-                }
-                if name != ".", name != ".." { return true }
+            // Of a root that is not known here nobody can tell.
+            guard let whole = path(of: folder), let path = path(of: file) else { return .unknown }
+            guard path.withPlatformString({ access($0, F_OK) }) != 0, errno == ENOENT || errno == ENOTDIR else {
+                return .unknown
             }
-            return false
+            var folder = path
+            repeat {
+                // The source of a single file may be the file.
+                guard folder != whole, folder.removeLastComponent() else { return .withoutBatch }
+                switch Self.isEmpty(folder) {
+                case .success(false), .failure(.notDirectory): return .moved
+                case .success(true): return folder == whole ? .withoutBatch : .underEmptyFolder
+                case .failure(.noSuchFileOrDirectory): continue
+                case .failure: return .unknown
+                }
+            } while true
         }
     }
 
-    /// Whether this file is not there, rather than refused.
-    package func isMissing(_ file: SourceLocation) async -> Bool {
-        await PageRenderer.blocking { [self] () throws(Never) in
-            guard let path = path(of: file) else { return true }
-            return path.withPlatformString { access($0, F_OK) } != 0 && (errno == ENOENT || errno == ENOTDIR)
+    /// Whether a folder holds nothing.
+    private static func isEmpty(_ folder: FilePath) -> Result<Bool, Errno> {
+        guard let directory = folder.withPlatformString({ opendir($0) }) else {
+            return .failure(Errno(rawValue: errno))
         }
+        defer { closedir(directory) }
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != ".", name != ".." { return .success(false) }
+        }
+        return .success(true)
     }
 
     private func path(of file: SourceLocation) -> FilePath? { roots[file.root]?.appending(file.path.components) }

@@ -19,7 +19,7 @@ package final class LeasedFile: Sendable {
     /// Throws unless all that was read until now, and found unchanged afterwards, is the lease's content.
     package func verify() async throws(LeaseProblem) {
         do throws(RenderError) {
-            try await PageRenderer.blocking { [self] () throws(RenderError) in
+            try await PatientReading.run { [self] progress throws(RenderError) in
                 let isFirm = isFirm.withLock { $0 }
                 do throws(RenderError) {
                     try source.checkUnchanged()
@@ -28,9 +28,10 @@ package final class LeasedFile: Sendable {
                     if isFirm, error.kind != .changed { return }
                     throw error
                 }
-                if !isFirm { try readAgain() }
+                if !isFirm { try readAgain(progress) }
             }
         } catch {
+            if error.kind == .unanswered, isFirm.withLock({ $0 }) { return }
             throw LeaseProblem(error)
         }
     }
@@ -38,23 +39,31 @@ package final class LeasedFile: Sendable {
     /// Throws unless the content is there, to the last byte: before it is blamed.
     package func verifyContent() async throws(LeaseProblem) {
         do throws(RenderError) {
-            try await PageRenderer.blocking { [self] () throws(RenderError) in try readAgain() }
+            try await PatientReading.run { [self] progress throws(RenderError) in try readAgain(progress) }
         } catch {
             throw LeaseProblem(error)
         }
     }
 
-    private func readAgain() throws(RenderError) {
+    private func readAgain(_ progress: PatientReading.Progress) throws(RenderError) {
         let begun = FileIdentity.now
-        let digest = try SHA256.hash { buffer, offset throws(RenderError) in
-            try source.read(into: buffer, at: offset)
-        }
+        let digest = try source.digest(progress)
         try source.checkUnchanged()
         guard digest == sha256 else { throw RenderError(.changed, Self.changed) }
         if !source.identity.isYoung(at: begun) { isFirm.withLock { $0 = true } }
     }
 
     static let changed = "The file has changed since it was submitted: submit its folder again."
+}
+
+extension SourceFile {
+    /// Of all its bytes, as they are now.
+    func digest(_ progress: PatientReading.Progress) throws(RenderError) -> SHA256Digest {
+        try SHA256.hash { buffer, offset throws(RenderError) in
+            progress.advance()
+            return try read(into: buffer, at: offset)
+        }
+    }
 }
 
 extension LeaseProblem {
@@ -64,7 +73,9 @@ extension LeaseProblem {
             case .content: .content(isPermanent: error.isPermanent)
             case .file: .file
             case .fileOrMount: .fileOrMount
+            case .mount: .mount
             case .rendererOrContent: .rendererOrContent
+            case .machineOrContent: .machineOrContent
             case .machine: .machine
             }
         self.init(kind, reason: error.message)

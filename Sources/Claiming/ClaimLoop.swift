@@ -118,14 +118,21 @@ package struct ClaimLoop<Reader: LeaseReader>: Sendable {
         do throws(LeaseProblem) {
             if let span = await work.span {
                 let reading = try await reader.reading(lease, pages: span)
-                await work.verify { () async throws(LeaseProblem) in try await reading.verify() }
+                await work.verify { [health] in
+                    do throws(LeaseProblem) {
+                        try await reading.verify()
+                        return nil
+                    } catch {
+                        return await health.verdict(on: error, lease: lease, page: nil)
+                    }
+                }
                 await read(reading, work: work, inHand: inHand, in: &group)
             } else {
                 places.give()
             }
         } catch {
             places.give()
-            await work.settle(nil, await health.verdict(on: error, lease: lease))
+            await work.settle(nil, await health.verdict(on: error, lease: lease, page: nil))
         }
         inHand.end()
     }
@@ -195,7 +202,7 @@ package struct ClaimLoop<Reader: LeaseReader>: Sendable {
             if case .failed = outcome.result { return }
             health.succeeded(batch: work.lease.batchID)
         } catch let problem as LeaseProblem {
-            await work.settle(page.page, await health.verdict(on: problem, lease: work.lease))
+            await work.settle(page.page, await health.verdict(on: problem, lease: work.lease, page: page.page))
         } catch {
             // Cancelled: the page is given back.
         }

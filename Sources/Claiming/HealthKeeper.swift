@@ -14,7 +14,10 @@ package final class HealthKeeper: Sendable {
 
     private struct State {
         var health = WorkerHealth()
+        var interruptions = Interruptions()
         var places: [Int64: Place] = [:]
+        /// Batches whose folders are just being looked for.
+        var tests: Set<Int64> = []
     }
 
     private let probe: any MachineProbe
@@ -37,10 +40,17 @@ package final class HealthKeeper: Sendable {
     package var hiddenBatches: Set<Int64> { state.withLock { $0.health.hiddenBatches } }
 
     /// Notes that a page of this batch was read.
-    package func succeeded(batch: Int64) { state.withLock { $0.health.succeeded(batch: batch) } }
+    package func succeeded(batch: Int64) {
+        state.withLock { state in
+            state.health.succeeded(batch: batch)
+            state.interruptions.succeeded()
+        }
+    }
 
     /// Whose failure a problem is: what may be the machine's is, where a test of the machine fails.
-    package func verdict(on problem: LeaseProblem, lease: Lease) async -> LeaseVerdict {
+    ///
+    /// `page` is the one that met it; nil where all of the lease's do.
+    package func verdict(on problem: LeaseProblem, lease: Lease, page: Int?) async -> LeaseVerdict {
         switch problem.kind {
         case .content(let isPermanent): return .pages(reason: problem.reason, isPermanent: isPermanent)
         case .file: return .file(reason: problem.reason)
@@ -54,28 +64,41 @@ package final class HealthKeeper: Sendable {
             }
             note { $0.machineFailed(fault, now: .now) }
             return .machine
-        case .fileOrMount:
+        case .machineOrContent:
+            let isPages = state.withLock { $0.interruptions.isPages(lease.documentID, page ?? 0) }
+            if isPages { return .pages(reason: problem.reason, isPermanent: false) }
+            note { $0.machineFailed(problem.reason, now: .now) }
+            return .machine
+        case .fileOrMount, .mount:
             return await mountVerdict(problem, lease)
         }
     }
 
     /// Tests what is unwell until the task is cancelled.
     package func run() async {
-        while !Task.isCancelled {
-            let now = ContinuousClock.now
-            let (isMachineDue, batches) = state.withLock { state in
-                (state.health.isMachineDue(now), state.health.batchesDue(now).map { ($0, state.places[$0]) })
+        // A test of a mount that does not answer holds up no other test.
+        await withDiscardingTaskGroup { group in
+            while !Task.isCancelled {
+                let now = ContinuousClock.now
+                let (isMachineDue, batches) = state.withLock { state in
+                    let due = state.health.batchesDue(now).filter { !state.tests.contains($0) }
+                    state.tests.formUnion(due)
+                    return (state.health.isMachineDue(now), due.map { ($0, state.places[$0]) })
+                }
+                for (batch, place) in batches { group.addTask { await self.test(batch, place) } }
+                if isMachineDue {
+                    let fault = await probe.rendererFault()
+                    note { $0.tested(fault, now: .now) }
+                }
+                try? await Task.sleep(for: .milliseconds(200))
             }
-            if isMachineDue {
-                let fault = await probe.rendererFault()
-                note { $0.tested(fault, now: .now) }
-            }
-            for (batch, place) in batches {
-                let isSeen = if let place { await sees(place) } else { true }
-                note { $0.tested(batch: batch, isSeen: isSeen, now: .now) }
-            }
-            try? await Task.sleep(for: .milliseconds(200))
         }
+    }
+
+    private func test(_ batch: Int64, _ place: Place?) async {
+        let isSeen = if let place { await look(at: place) != .unseen } else { true }
+        state.withLock { _ = $0.tests.remove(batch) }
+        note { $0.tested(batch: batch, isSeen: isSeen, now: .now) }
     }
 
     /// A file that cannot be read is at fault where others of its batch can; else this machine does not see the batch.
@@ -91,19 +114,38 @@ package final class HealthKeeper: Sendable {
             // Without the queue nothing can be told, nor reported; whoever claims the pages next finds out.
             return .machine
         }
-        if await sees(place) { return .file(reason: problem.reason) }
+        // A mount that does not answer would not answer a test either.
+        if problem.kind == .fileOrMount {
+            switch await look(at: place) {
+            case .seen: return .file(reason: problem.reason)
+            case .underEmptyFolder: return .file(reason: problem.reason + Self.emptyFolder, isAbsent: true)
+            case .unseen: break
+            }
+        }
         state.withLock { $0.places[home] = place }
         let name = "\(place.batch.name) (\(place.batch.source.root)/\(place.batch.source.path.displayText))"
         note { $0.cannotSee(batch: home, "This worker cannot see the folder of batch \(name).", now: .now) }
         return .machine
     }
 
-    private func sees(_ place: Place) async -> Bool {
-        if await probe.canRead(anyOf: place.witnesses + [place.file]) { return true }
-        // Files that are all refused say that the mount is sick. Files that are all gone from a folder that holds others
-        // were moved; an empty or missing folder is a mount point without its mount.
-        guard await probe.isMissing(place.file) else { return false }
-        return await probe.hasEntries(place.batch.source)
+    private static let emptyFolder =
+        " Its folder is empty or missing: where something is to be mounted there, mount it; the pages are tried again. If "
+        + "the files are gone for good, submit the batch's folder again with --forget-missing."
+
+    private enum Look {
+        case seen
+        case underEmptyFolder
+        case unseen
+    }
+
+    private func look(at place: Place) async -> Look {
+        switch await probe.absence(of: place.file, in: place.batch.source) {
+        case .moved: .seen
+        case .underEmptyFolder: .underEmptyFolder
+        case .withoutBatch: .unseen
+        // Files that are all refused say that the mount is sick.
+        case .unknown: await probe.canRead(anyOf: place.witnesses + [place.file]) ? .seen : .unseen
+        }
     }
 
     private func note(_ change: (inout WorkerHealth) -> String?) {

@@ -16,8 +16,8 @@ package actor LeaseWork {
     private var handOver = HandOver()
     /// Why the lease ends before its last page.
     private var ending: LeaseVerdict?
-    /// Throws unless what was read belongs to the lease's content.
-    private var verify: (@Sendable () async throws(LeaseProblem) -> Void)?
+    /// Nil where what was read belongs to the lease's content.
+    private var verify: (@Sendable () async -> LeaseVerdict?)?
     /// The last page of the range, in its order, with which the engine has begun; 0 before the first.
     private nonisolated let lastBegun = Atomic<Int>(0)
     private nonisolated let stopped = Atomic<Bool>(false)
@@ -59,8 +59,8 @@ package actor LeaseWork {
 
     package func needs(_ page: Int) -> Bool { !isStopped && ledger.needs(page) }
 
-    /// Asks `verify` before results are handed over.
-    package func verify(by verify: @escaping @Sendable () async throws(LeaseProblem) -> Void) {
+    /// Asks `verify` before results are handed over: nil, or why they may not be.
+    package func verify(by verify: @escaping @Sendable () async -> LeaseVerdict?) {
         self.verify = verify
     }
 
@@ -148,16 +148,11 @@ package actor LeaseWork {
     }
 
     private func isVerified() async -> Bool {
-        guard let verify else { return true }
-        do throws(LeaseProblem) {
-            try await verify()
-            return true
-        } catch {
-            ledger.dropFinished()
-            void.store(true, ordering: .relaxed)
-            settle(nil, error.kind == .machine ? .machine : .file(reason: error.reason))
-            return false
-        }
+        guard let verdict = await verify?() else { return true }
+        ledger.dropFinished()
+        void.store(true, ordering: .relaxed)
+        settle(nil, verdict)
+        return false
     }
 
     private func tellOfLoss() { Log.line("Lease \(lease.token) was taken away; its late results are dropped.") }
@@ -165,8 +160,9 @@ package actor LeaseWork {
     /// Gives back what is left; the next heartbeats do it where this fails, as they do not name the lease any more.
     private func giveBack() async {
         do throws(DatabaseError) {
-            if case .file(let reason) = ending {
-                _ = try await queue.report(fileFault: reason, lease: lease, worker: heartbeat.workerID)
+            if case .file(let reason, let isAbsent) = ending {
+                _ = try await queue.report(
+                    fileFault: reason, isAbsent: isAbsent, lease: lease, worker: heartbeat.workerID)
             } else {
                 try await queue.release(lease, worker: heartbeat.workerID)
             }

@@ -6,8 +6,18 @@ package protocol MachineProbe: Sendable {
     func rendererFault() async -> String?
     /// Whether one of these files can be opened and read here.
     func canRead(anyOf files: [SourceLocation]) async -> Bool
-    /// Whether this folder is there and holds anything.
-    func hasEntries(_ folder: SourceLocation) async -> Bool
-    /// Whether this file is missing, rather than refused.
-    func isMissing(_ file: SourceLocation) async -> Bool
+    /// Whether this file of a batch is missing, and what that may mean; `folder` is the batch's.
+    func absence(of file: SourceLocation, in folder: SourceLocation) async -> FileAbsence
+}
+
+/// What can be told of a file that cannot be read.
+package enum FileAbsence: Sendable, Equatable {
+    /// It is there, or whoever would know refuses to say.
+    case unknown
+    /// The closest folder above it that is there holds others: it was moved.
+    case moved
+    /// That folder, which is not the batch's, holds nothing: it may be a mount point without its mount.
+    case underEmptyFolder
+    /// The batch's folder is not there, or holds nothing.
+    case withoutBatch
 }

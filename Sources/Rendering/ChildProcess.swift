@@ -84,16 +84,30 @@ final class ChildProcess: Sendable {
 
     /// Address space in use now, bytes; nil where the program has ended or the system does not say.
     var addressSpace: Int? {
-        end.withLock { end -> Int? in
+        // The first field counts pages.
+        record("statm").flatMap { $0.split(separator: " ").first }.flatMap { Int($0) }.map { $0 * Int(getpagesize()) }
+    }
+
+    /// For how many seconds it has computed, and whether it is waiting for a disk or a share at the moment; nil where it has
+    /// ended or the system does not say.
+    var use: (seconds: Double, isWaitingForDisk: Bool)? {
+        // "pid (name) state ppid ...": the name may hold anything; user and system time are the 14th and 15th field.
+        guard let fields = record("stat")?.split(separator: ")").last?.split(separator: " "), fields.count > 12,
+            let user = Double(fields[11]), let system = Double(fields[12])
+        else { return nil }
+        return ((user + system) / Double(sysconf(Int32(_SC_CLK_TCK))), fields[0] == "D")
+    }
+
+    /// What the system says of the program; nil where it has ended.
+    private func record(_ name: String) -> String? {
+        end.withLock { end -> String? in
             guard end == nil else { return nil }
-            let file = open("/proc/\(pid)/statm", O_RDONLY | O_CLOEXEC)
+            let file = open("/proc/\(pid)/\(name)", O_RDONLY | O_CLOEXEC)
             guard file >= 0 else { return nil }
             defer { close(file) }
-            var text = [UInt8](repeating: 0, count: 128)
+            var text = [UInt8](repeating: 0, count: 1024)
             let count = read(file, &text, text.count)
-            // The first field counts pages.
-            let digits = text.prefix(max(0, count)).prefix { $0 != UInt8(ascii: " ") }
-            return Int(String(decoding: digits, as: UTF8.self)).map { $0 * Int(getpagesize()) }
+            return count > 0 ? String(decoding: text.prefix(count), as: UTF8.self) : nil
         }
     }
 

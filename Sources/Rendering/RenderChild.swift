@@ -58,6 +58,7 @@ final class RenderChild {
         if !keepsNoise { noise = [] }
         keepsNoise = false
         let deadline = Self.now() + Double(limits.wholeSecondsPerPage)
+        let computed = process.use?.seconds ?? 0
         do throws(Interruption) {
             let head = try read(FrameHeader.byteCount, until: deadline)
             guard let header = FrameHeader(bytes: head) else { throw .failed(disagreement("an unknown message")) }
@@ -73,11 +74,12 @@ final class RenderChild {
             keepsNoise = header.status == .opened
             return Message(header: header, payload: try read(length, until: deadline))
         } catch {
+            let isKept = isKept(since: computed)
             process.kill()
             switch error {
             case .late:
                 _ = process.wait()
-                throw tookTooLong
+                throw isKept ? keptFromComputing : tookTooLong
             case .failed(let reason): throw reason
             case .ended: throw ending()
             }
@@ -114,6 +116,26 @@ final class RenderChild {
                 + "raise the limit, or save the document anew with another program.")
     }
 
+    /// Part of its time that a child computes at least, unless other programs or a disk keep it from it.
+    private static let leastShare = 0.1
+    /// Of a shorter time nothing can be told.
+    private static let tellingSeconds = 10.0
+
+    /// Whether the child waits for a disk or a share, or has got next to no time; `computed` is for how many seconds it had
+    /// computed when it was asked.
+    private func isKept(since computed: Double) -> Bool {
+        guard let use = process.use else { return false }
+        let limit = Double(limits.wholeSecondsPerPage)
+        return use.isWaitingForDisk || limit >= Self.tellingSeconds && use.seconds - computed < Self.leastShare * limit
+    }
+
+    private var keptFromComputing: RenderError {
+        RenderError(
+            .interrupted,
+            "It took longer than the limit of \(limits.wholeSecondsPerPage) seconds because the renderer was kept from "
+                + "computing: the disk, the share or this machine is too slow at the moment.")
+    }
+
     private func disagreement(_ what: String) -> RenderError {
         RenderError(.broken, "quire-render sent \(what): install the one that belongs to this program.")
     }
@@ -134,9 +156,9 @@ final class RenderChild {
         case .signalled(SIGXCPU): return tookTooLong
         case .signalled(SIGKILL):
             return RenderError(
-                .crashed,
+                .interrupted,
                 "The rendering process was killed (signal 9), perhaps because the machine ran out of "
-                    + "memory: free memory or use fewer workers, then try again.")
+                    + "memory: free memory or use fewer workers.")
         case .signalled(let signal):
             return RenderError(
                 .crashed,

@@ -12,12 +12,16 @@ package struct RenderError: Error, Sendable, Equatable, CustomStringConvertible 
         /// A limit of memory, time or size was passed.
         case tooLarge
         case timedOut
-        /// The rendering process died.
+        /// The rendering process died of what it did.
         case crashed
+        /// It was killed from outside, as where memory is short, or hardly got to compute before its time was over.
+        case interrupted
         /// `quire-render` does not answer as agreed.
         case broken
         /// This machine refused what does not depend on any document: to start a process, to open one more file.
         case machine
+        /// The disk or share does not answer.
+        case unanswered
     }
 
     /// Whose failure it is.
@@ -28,8 +32,12 @@ package struct RenderError: Error, Sendable, Equatable, CustomStringConvertible 
         case file
         /// This file's, or that of the mount through which it is seen.
         case fileOrMount
+        /// The mount's, for certain.
+        case mount
         /// The renderer's on this machine, or else the content's.
         case rendererOrContent
+        /// This machine's, which may be short of memory or of time, or else the content's, which may need too much of it.
+        case machineOrContent
         /// This machine's: no document can cause it.
         case machine
     }
@@ -49,7 +57,9 @@ package struct RenderError: Error, Sendable, Equatable, CustomStringConvertible 
         // The password lies beside the file.
         case .locked, .changed: .file
         case .unopenable: .fileOrMount
+        case .unanswered: .mount
         case .broken: .rendererOrContent
+        case .interrupted: .machineOrContent
         case .machine: .machine
         }
     }
@@ -58,7 +68,7 @@ package struct RenderError: Error, Sendable, Equatable, CustomStringConvertible 
     package var isPermanent: Bool {
         switch kind {
         case .damaged, .locked, .tooLarge: true
-        case .unopenable, .changed, .timedOut, .crashed, .broken, .machine: false
+        case .unopenable, .changed, .timedOut, .crashed, .interrupted, .broken, .machine, .unanswered: false
         }
     }
 

@@ -96,7 +96,7 @@ extension FrameHeader.Status {
             case .locked: .locked
             case .unopenable: .unopenable
             case .tooLarge: .tooLarge
-            case .changed, .timedOut, .crashed, .broken, .machine: .broken
+            case .changed, .timedOut, .crashed, .interrupted, .broken, .machine, .unanswered: .broken
             }
     }
 }

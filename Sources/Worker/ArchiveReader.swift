@@ -50,8 +50,11 @@ struct ArchiveReader: LeaseReader {
         func correctedPageCount() async -> Int? {
             guard let said = session.pageCount, said != expectedPages else { return nil }
             // The child that said so has drawn pages: one that has seen nothing else decides.
-            guard let summary = try? await pipeline.renderer.inspect(file.source) else { return nil }
-            return summary.pageCount == expectedPages ? nil : summary.pageCount
+            guard let summary = try? await pipeline.renderer.inspect(file.source), summary.pageCount != expectedPages,
+                // It is the content's only where the content is what was read.
+                (try? await file.verify()) != nil
+            else { return nil }
+            return summary.pageCount
         }
 
         func cancel() async { await session.cancel() }

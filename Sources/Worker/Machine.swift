@@ -19,7 +19,7 @@ struct Machine: MachineProbe {
 
     func canRead(anyOf files: [SourceLocation]) async -> Bool { await folders.canRead(anyOf: files) }
 
-    func hasEntries(_ folder: SourceLocation) async -> Bool { await folders.hasEntries(folder) }
-
-    func isMissing(_ file: SourceLocation) async -> Bool { await folders.isMissing(file) }
+    func absence(of file: SourceLocation, in folder: SourceLocation) async -> FileAbsence {
+        await folders.absence(of: file, in: folder)
+    }
 }

@@ -88,6 +88,9 @@ import Testing
         let note = notes([idle], [unwell], waits: [ready])[0]
         #expect(note.contains("unwell") && note.contains("w1 on here: It cannot see the folder of archive."))
         #expect(notes([idle], [unwell, worker()], waits: [ready]).isEmpty, "another one works")
+        let file = BatchWait.FaultyFile(path: "1931/a.pdf", fault: "The file\ncannot be opened.")
+        let faulty = notes([idle], [unwell], waits: [BatchWait(batch: 1, root: "nas", hasReady: false, file: file)])[0]
+        #expect(faulty.contains("1931/a.pdf: The file cannot be opened."))
         let lines = StatusReport(batches: [idle], workers: [unwell], problems: []).lines
         #expect(lines.last?.contains("w1 is unwell since 2026-01-02T03:04:05.000Z: It cannot see") == true)
         let stranded = batch { ($0.pages.stranded, $0.pages.pending) = (6, 0) }

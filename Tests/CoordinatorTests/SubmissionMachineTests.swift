@@ -101,4 +101,17 @@ import Testing
         #expect(try await queue.status(batch: batch.id).first?.pages.total == 3)
         await database.close()
     }
+
+    @Test func `a document whose inspection is killed stays what it was`() async throws {
+        try installTrue()
+        _ = try await submit(pauses: Self.patience)
+        try install("kill -9 $$")
+        try scratch.makeFile("archive/1.png", Self.png + [1])
+        let report = try await submit(pauses: [.milliseconds(10)])
+        #expect(report.unreadable.map(\.path.lastComponent?.string) == ["1.png", "damaged.pdf"])
+        #expect(report.unreadable.allSatisfy { $0.reason.contains("killed") })
+        let status = try #require(try await queue.status(batch: batch.id).first)
+        #expect(status.pages.total == 3, "the file is rewritten, and what it held is not known to be gone")
+        await database.close()
+    }
 }

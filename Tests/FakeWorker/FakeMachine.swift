@@ -31,7 +31,7 @@ struct FakeMachine: MachineProbe {
 
     func canRead(anyOf files: [SourceLocation]) async -> Bool { await folders?.canRead(anyOf: files) ?? true }
 
-    func hasEntries(_ folder: SourceLocation) async -> Bool { await folders?.hasEntries(folder) ?? true }
-
-    func isMissing(_ file: SourceLocation) async -> Bool { await folders?.isMissing(file) ?? false }
+    func absence(of file: SourceLocation, in folder: SourceLocation) async -> FileAbsence {
+        await folders?.absence(of: file, in: folder) ?? .unknown
+    }
 }

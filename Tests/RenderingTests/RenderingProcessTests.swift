@@ -78,7 +78,7 @@ import Testing
         for pid in victims { kill(pid, SIGKILL) }
         while let page = await session.next() { pages.append(page) }
         #expect(pages.map(\.page) == Array(1...8))
-        #expect(pages.compactMap(\.errorKind) == [.crashed])
+        #expect(pages.compactMap(\.errorKind) == [.interrupted])
         #expect(children(on: file).isEmpty)
     }
 

@@ -42,6 +42,45 @@ import Testing
         }
     }
 
+    // A mount below the batch's folder was away for a minute, and all pages below it were stranded for good.
+    @Test func `a file below an empty folder is tried again for as long as that is so`() async throws {
+        let (fixture, batch, worker) = try await prepared()
+        for _ in 1...5 {
+            let lease = try #require(try await fixture.claim(worker))
+            let receipt = try await fixture.queue.report(
+                fileFault: Self.missing, isAbsent: true, lease: lease, worker: worker)
+            #expect(receipt == .waits)
+            #expect(try await fixture.claim(worker) == nil)
+            let due = try await fixture.number("SELECT extract(epoch FROM due - now())::bigint FROM quire.job")
+            #expect(30...60 ~= due)
+            let wait = try #require(try await fixture.queue.waits(batch: batch).first)
+            #expect(wait.file == BatchWait.FaultyFile(path: "a.pdf", fault: Self.missing))
+            try await fixture.passTime()
+        }
+        #expect(try await fixture.status(batch).pages.stranded == 0)
+        try await fixture.finishAll(worker)
+        #expect(try await fixture.status(batch).documents.complete == 1)
+        #expect(try await fixture.number("SELECT count(*) FROM quire.batch_file WHERE fault_count <> 0") == 0)
+        try await expectExact(fixture)
+    }
+
+    @Test func `a copy of a batch that was cancelled keeps nobody waiting`() async throws {
+        let (fixture, batch, worker) = try await prepared()
+        let old = try await fixture.openBatch("old", folder: "old")
+        _ = try await fixture.queue.add([Fixture.document("old/x.pdf", content: "a", pages: 4)], to: old)
+        try await fixture.queue.setState(.cancelled, batch: old)
+        for round in 1...3 {
+            #expect(try await fault(fixture, worker) == (round == 3 ? .stranded : .waits))
+            try await fixture.passTime()
+        }
+        #expect(try await fixture.status(batch).pages.stranded == 4)
+        // Opened again, its file is there for both.
+        try await fixture.queue.setState(.open, batch: old)
+        try await fixture.finishAll(worker)
+        #expect(try await fixture.status(batch).pages.done == 4)
+        try await expectExact(fixture)
+    }
+
     // A4: one changed copy failed every intact copy.
     @Test func `the intact copy of another batch is read instead of a faulty file`() async throws {
         let (fixture, one, worker) = try await prepared()

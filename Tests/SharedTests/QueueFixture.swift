@@ -82,7 +82,7 @@ struct QueueFixture {
     func passTime() async throws {
         try await database.query(
             "UPDATE quire.job SET due = now() - interval '1 s' WHERE state = 'waiting' AND due < 'infinity'")
-        try await database.query("UPDATE quire.batch_file SET fault_at = now() - interval '1 d' WHERE fault_count > 0")
+        try await database.query("UPDATE quire.batch_file SET fault_at = now() - interval '1 d' WHERE fault_count <> 0")
         try await queue.maintain()
     }
 

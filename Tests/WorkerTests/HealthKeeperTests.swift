@@ -8,18 +8,16 @@ import Testing
     private struct Machine: MachineProbe {
         var fault: String?
         var canRead = false
-        var hasEntries = false
-        var isMissing = true
+        var absence = FileAbsence.withoutBatch
 
         func rendererFault() async -> String? { fault }
         func canRead(anyOf files: [Shared.SourceLocation]) async -> Bool {
             // The file that failed is asked last; the others are its witnesses.
             canRead && files.count > 1
         }
-        func hasEntries(_ folder: Shared.SourceLocation) async -> Bool {
-            hasEntries && folder == Shared.SourceLocation(root: "home", path: "archive")
+        func absence(of file: Shared.SourceLocation, in folder: Shared.SourceLocation) async -> FileAbsence {
+            folder == Shared.SourceLocation(root: "home", path: "archive") ? absence : .unknown
         }
-        func isMissing(_ file: Shared.SourceLocation) async -> Bool { isMissing }
     }
 
     private func verdict(
@@ -28,17 +26,17 @@ import Testing
         let fixture = try await (documents > 1 ? WorkerFixture(pages: 1, 1, 1) : WorkerFixture(pages: 1))
         let lease = try #require(try await fixture.claim()).lease
         let health = HealthKeeper(probe: machine, queue: fixture.queue)
-        return (await health.verdict(on: LeaseProblem(kind, reason: "It is so."), lease: lease), health)
+        return (await health.verdict(on: LeaseProblem(kind, reason: "It is so."), lease: lease, page: 1), health)
     }
 
     @Test func `a file is at fault where others beside it can be read`() async throws {
-        let (verdict, health) = try await verdict(.fileOrMount, Machine(canRead: true, isMissing: false))
+        let (verdict, health) = try await verdict(.fileOrMount, Machine(canRead: true, absence: .unknown))
         #expect(verdict == .file(reason: "It is so."))
         #expect(health.hiddenBatches.isEmpty && health.unwell == nil)
     }
 
     @Test func `the machine does not see a batch of which it can read nothing`() async throws {
-        for machine in [Machine(), Machine(hasEntries: true, isMissing: false)] {
+        for machine in [Machine(), Machine(absence: .unknown)] {
             let (verdict, health) = try await verdict(.fileOrMount, machine)
             #expect(verdict == .machine)
             #expect(health.hiddenBatches.count == 1 && health.mayClaim, "other batches go on")
@@ -46,13 +44,44 @@ import Testing
         }
     }
 
+    @Test func `a mount that does not answer needs no test`() async throws {
+        let (verdict, health) = try await verdict(.mount, Machine(canRead: true, absence: .moved))
+        #expect(verdict == .machine && health.hiddenBatches.count == 1 && health.mayClaim)
+    }
+
     @Test(arguments: [1, 3])
     func `files that are gone from a folder that holds others were moved`(documents: Int) async throws {
-        let (verdict, health) = try await verdict(
-            .fileOrMount, Machine(hasEntries: true), documents: documents)
+        let (verdict, health) = try await verdict(.fileOrMount, Machine(absence: .moved), documents: documents)
         #expect(verdict == .file(reason: "It is so.") && health.unwell == nil)
         let (empty, _) = try await self.verdict(.fileOrMount, Machine(), documents: documents)
         #expect(empty == .machine, "an empty folder may be a mount point")
+    }
+
+    @Test func `files below an empty folder of the batch may come back, and the rest of it goes on`() async throws {
+        let (verdict, health) = try await verdict(.fileOrMount, Machine(canRead: true, absence: .underEmptyFolder))
+        guard case .file(let reason, let isAbsent) = verdict else {
+            Issue.record("\(verdict)")
+            return
+        }
+        #expect(isAbsent && reason.hasPrefix("It is so.") && reason.contains("--forget-missing"))
+        #expect(health.hiddenBatches.isEmpty && health.unwell == nil)
+    }
+
+    @Test func `a renderer that is killed is the machine's failure, until one page alone is`() async throws {
+        let fixture = try await WorkerFixture(pages: 3)
+        let lease = try #require(try await fixture.claim()).lease
+        let health = HealthKeeper(probe: Machine(), queue: fixture.queue)
+        func killed(_ page: Int) async -> LeaseVerdict {
+            await health.verdict(on: LeaseProblem(.machineOrContent, reason: "Killed."), lease: lease, page: page)
+        }
+        #expect(await killed(1) == .machine && !health.mayClaim && health.unwell == "Killed.")
+        #expect(await killed(2) == .machine)
+        // Another page is read each time before this one is killed again.
+        health.succeeded(batch: lease.batchID)
+        #expect(await killed(1) == .machine)
+        health.succeeded(batch: lease.batchID)
+        #expect(await killed(1) == .pages(reason: "Killed.", isPermanent: false))
+        #expect(await killed(2) == .machine)
     }
 
     @Test func `a renderer that passes its test leaves the page to blame, for the time being`() async throws {

@@ -12,7 +12,9 @@ package enum BatchObstacle {
         switch batch.state {
         case .paused: return "the batch is paused. Go on: quire resume \(OneLine.text(batch.name))"
         case .cancelled, .deleting: return nil
-        case .open: return ofWorkers(batch, workers, wait) ?? ofPages(batch, wait)
+        case .open:
+            return ofWorkers(batch, workers, wait) ?? ofFiles(batch, wait) ?? ofHealth(batch, workers, wait)
+                ?? ofPages(batch, wait)
         }
     }
 
@@ -47,12 +49,27 @@ package enum BatchObstacle {
             let name = OneLine.text(root)
             return "no worker knows the root '\(name)'. Where it is mounted, start: quire-worker --root \(name)=/PATH"
         }
-        let reaching = staying.filter { worker in wait.map { worker.roots?.contains($0.root) ?? true } ?? true }
-        if let unwell = reaching.first?.unwell, reaching.allSatisfy({ $0.unwell != nil }) {
-            return "all workers for this batch are unwell, and go on by themselves when they are well again. "
-                + "\(OneLine.text(reaching[0].name)) on \(OneLine.text(reaching[0].host)): \(OneLine.text(unwell))"
-        }
         return nil
+    }
+
+    private static func ofFiles(_ batch: BatchStatus, _ wait: BatchWait?) -> String? {
+        guard batch.pages.leased == 0, let wait, !wait.hasReady, let file = wait.file else { return nil }
+        return "pages wait for a file that cannot be read. \(OneLine.text(file.path)): \(OneLine.text(file.fault))"
+    }
+
+    /// Of the workers that could do the batch.
+    private static func ofHealth(_ batch: BatchStatus, _ workers: [WorkerStatus], _ wait: BatchWait?) -> String? {
+        guard batch.pages.leased == 0 else { return nil }
+        let able = workers.filter { worker in
+            worker.modelDigest == batch.pipeline.modelDigest && worker.engineVersion == batch.pipeline.engineVersion
+                && worker.precision == batch.pipeline.precision && worker.secondsSinceSeen < StatusReport.silenceLimit
+                && !worker.isDraining && wait.map { worker.roots?.contains($0.root) ?? true } ?? true
+        }
+        guard let first = able.first, let unwell = first.unwell, able.allSatisfy({ $0.unwell != nil }) else {
+            return nil
+        }
+        return "all workers for this batch are unwell, and go on by themselves when they are well again. "
+            + "\(OneLine.text(first.name)) on \(OneLine.text(first.host)): \(OneLine.text(unwell))"
     }
 
     private static func ofPages(_ batch: BatchStatus, _ wait: BatchWait?) -> String? {

@@ -51,7 +51,13 @@ package struct DocumentSource: Sendable {
                 do { try await Task.sleep(for: pause) } catch _ { throw error }
             }
         }
-        return try await wholeLook(path, byFreshChild)
+        do throws(RenderError) {
+            return try await wholeLook(path, byFreshChild)
+        } catch {
+            // One file for which there is never enough memory must not hold up the others.
+            guard error.fault == .machineOrContent else { throw error }
+            return Look(finding: .unreadable(reason: error.message), isFault: true)
+        }
     }
 
     /// Throws what is wrong with this machine.
@@ -106,16 +112,17 @@ package struct DocumentSource: Sendable {
             return (.document(sha256: sha256, format: format, pageCount: summary.pageCount), false)
         } catch {
             try await throwIfMachines(error)
-            return (.unreadable(reason: error.message), error.fault != .content)
+            // A slow machine is not told apart from a slow document.
+            return (.unreadable(reason: error.message), error.fault != .content || error.kind == .timedOut)
         }
     }
 
     /// What the renderer alone can tell, its own test decides.
     private func throwIfMachines(_ error: RenderError) async throws(RenderError) {
         switch error.fault {
-        case .content, .file, .fileOrMount: return
+        case .content, .file, .fileOrMount, .mount: return
         case .rendererOrContent: try await renderer.selfTest()
-        case .machine: throw error
+        case .machine, .machineOrContent: throw error
         }
     }
 }

@@ -8,12 +8,29 @@ package struct BatchWait: Sendable, Codable, Hashable {
     /// Where none can: when the first page that waits for another attempt will be ready (ISO 8601, UTC).
     package var due: String?
     package var secondsUntilDue: Double?
+    /// Where the first page that waits waits for a file that cannot be read: that file.
+    package var file: FaultyFile?
 
-    package init(batch: Int64, root: String, hasReady: Bool, due: String? = nil, secondsUntilDue: Double? = nil) {
+    package struct FaultyFile: Sendable, Codable, Hashable {
+        /// Below the batch's folder, as it is shown.
+        package var path: String
+        package var fault: String
+
+        package init(path: String, fault: String) {
+            self.path = path
+            self.fault = fault
+        }
+    }
+
+    package init(
+        batch: Int64, root: String, hasReady: Bool, due: String? = nil, secondsUntilDue: Double? = nil,
+        file: FaultyFile? = nil
+    ) {
         self.batch = batch
         self.root = root
         self.hasReady = hasReady
         self.due = due
+        self.file = file
         self.secondsUntilDue = secondsUntilDue
     }
 }

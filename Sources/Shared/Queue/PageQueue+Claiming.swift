@@ -62,14 +62,16 @@ extension PageQueue {
 
     /// Notes that a lease's file cannot be read here, though the machine is well, and gives its pages back without
     /// counting an attempt: another file of the same content is tried next.
+    ///
+    /// `isAbsent`: its folder may be a mount point without its mount; it is tried again every minute, and never given up.
     package func report(
-        fileFault reason: String, lease: Lease, worker: Int64
+        fileFault reason: String, isAbsent: Bool = false, lease: Lease, worker: Int64
     ) async throws(DatabaseError) -> FaultReceipt {
         let rows = try await database.query(
-            "SELECT quire.fault_file($1, $2, $3, $4, $5, $6)",
+            "SELECT quire.fault_file($1, $2, $3, $4, $5, $6, $7)",
             [
                 .int(worker), .int(lease.batchID), .int(lease.jobID), .int(lease.token), .int(lease.fileID),
-                .text(reason),
+                .text(reason), .bool(isAbsent),
             ])
         guard var row = rows.first else { throw .unexpectedAnswer(reason: "no word of what became of a lease.") }
         return try row.label()

@@ -73,7 +73,7 @@ extension PageQueue {
     ) throws(DatabaseError) -> [PageReport.File] {
         let rows = try connection.query(
             """
-            SELECT b.name, f.root, f.path, f.fault, f.fault_count, \(utc("f.gone_at")) FROM quire.batch_document d
+            SELECT b.name, f.root, f.path, f.fault, abs(f.fault_count), \(utc("f.gone_at")) FROM quire.batch_document d
             JOIN quire.batch_file f ON f.batch_id = d.batch_id AND f.document_id = d.document_id
             JOIN quire.batch b ON b.id = d.batch_id
             WHERE d.document_id = $1 ORDER BY f.id LIMIT 100

@@ -64,16 +64,26 @@ extension PageQueue {
     package func waits(batch: Int64?) async throws(DatabaseError) -> [BatchWait] {
         let rows = try await database.query(
             """
-            SELECT w.batch_id, w.root, w.has_ready, \(Self.utc("w.due")), extract(epoch FROM w.due - now())::float8
-            FROM quire.batch_waits($1) w ORDER BY w.batch_id
+            SELECT w.batch_id, w.root, w.has_ready, \(Self.utc("w.due")), extract(epoch FROM w.due - now())::float8,
+              b.source_root, b.source_path, f.fault, coalesce(f.root, b.source_root), coalesce(f.path, b.source_path)
+            FROM quire.batch_waits($1) w JOIN quire.batch b ON b.id = w.batch_id
+            LEFT JOIN LATERAL (
+              SELECT f.fault, f.root, f.path FROM (
+                SELECT j.batch_id, j.document_id FROM quire.job j
+                WHERE j.state = 'waiting' AND j.due < 'infinity' AND j.batch_id = w.batch_id ORDER BY j.due LIMIT 1) j
+              JOIN quire.batch_file f ON f.batch_id = j.batch_id AND f.document_id = j.document_id
+              WHERE f.fault IS NOT NULL AND f.gone_at IS NULL LIMIT 1) f ON NOT w.has_ready
+            ORDER BY w.batch_id
             """, [batch.map { .int($0) } ?? .null])
         var waits: [BatchWait] = []
         for var row in rows {
             let (id, root, hasReady) = (try row.int64(), try row.text(), try row.bool())
-            let due = try row.optionalText()
+            let (due, seconds) = (try row.optionalText(), try row.optionalDouble())
+            let (folder, fault, file) = (try row.location(), try row.optionalText(), try row.location())
             waits.append(
                 BatchWait(
-                    batch: id, root: root, hasReady: hasReady, due: due, secondsUntilDue: try row.optionalDouble()))
+                    batch: id, root: root, hasReady: hasReady, due: due, secondsUntilDue: seconds,
+                    file: fault.map { BatchWait.FaultyFile(path: file.path(below: folder).displayText, fault: $0) }))
         }
         return waits
     }

@@ -46,7 +46,7 @@ struct RecordOrder: Sendable {
                 figures.isEmpty ? .null : .byteArrays(figures.map(\.figure.jpeg)),
                 .text(QuireVersion.current), .text(lease.pipeline.precision),
                 // It can be read again.
-                lease.fileFaults > 0 ? .int(lease.fileID) : .null,
+                lease.fileFaults != 0 ? .int(lease.fileID) : .null,
             ]
     }
 
