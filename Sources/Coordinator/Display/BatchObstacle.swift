@@ -13,9 +13,14 @@ package enum BatchObstacle {
         case .paused: return "the batch is paused. Go on: quire resume \(OneLine.text(batch.name))"
         case .cancelled, .deleting: return nil
         case .open:
-            return ofWorkers(batch, workers, wait) ?? ofFiles(batch, wait) ?? ofHealth(batch, workers, wait)
+            return ofWorkers(batch, workers, wait) ?? ofReading(batch: batch, workers: workers, wait: wait)
                 ?? ofPages(batch, wait)
         }
+    }
+
+    /// What keeps pages from being read though workers are there: a file that may come back, or their machines.
+    package static func ofReading(batch: BatchStatus, workers: [WorkerStatus], wait: BatchWait?) -> String? {
+        ofFiles(batch, wait) ?? ofHealth(batch, workers, wait)
     }
 
     private static func ofWorkers(_ batch: BatchStatus, _ workers: [WorkerStatus], _ wait: BatchWait?) -> String? {

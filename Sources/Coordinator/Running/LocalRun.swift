@@ -23,6 +23,8 @@ struct LocalRun: Sendable {
         var pages = 0
         /// Why it ended before the batch did.
         var failure: CommandFailure?
+        /// What the pages that are left wait for, where the run no longer waits for that.
+        var standstill: String?
     }
 
     /// Returns `success` or `partial`; throws whatever ends a run before its summary.
@@ -79,7 +81,11 @@ struct LocalRun: Sendable {
                 connectionString: session.connectionString, dataDirectory: session.dataDirectory),
             log: WorkerLog(directory: plan.logDirectory), settled: settledBefore)
         do {
-            recognition.failure = try await follow(&workers, batch, &status)
+            switch try await follow(&workers, batch, &status) {
+            case .finished: break
+            case .failed(let failure): recognition.failure = failure
+            case .standsStill(let reason): recognition.standstill = reason
+            }
         } catch {
             await end(&workers)
             throw error
@@ -92,15 +98,22 @@ struct LocalRun: Sendable {
         return recognition
     }
 
-    /// Watches until the batch is finished; returns why where it cannot be.
+    private enum Ending {
+        case finished
+        case failed(CommandFailure)
+        case standsStill(reason: String)
+    }
+
+    /// Watches until the batch is finished, or cannot be.
     private func follow(
         _ workers: inout LocalWorkers, _ batch: Batch, _ status: inout BatchStatus
-    ) async throws -> CommandFailure? {
+    ) async throws -> Ending {
+        var standstill = Standstill()
         var lastUpkeep: ContinuousClock.Instant?
         var upkeep = Upkeep(queue: queue)
         while true {
             guard stop.count == 0 else {
-                return CommandFailure(.interrupted, "Interrupted.")
+                return .failed(CommandFailure(.interrupted, "Interrupted."))
             }
             for notice in try await workers.tend(queue, settled: status.settledPages) { display.note(notice) }
             if lastUpkeep.map({ ContinuousClock.now - $0 >= .seconds(1) }) ?? true {
@@ -108,18 +121,32 @@ struct LocalRun: Sendable {
                 try await upkeep.keep()
                 status = try await self.status(of: batch)
                 display.show(ProgressLine(status))
-                if status.isFinished { return nil }
+                if status.isFinished { return .finished }
                 guard status.state == .open else {
-                    return CommandFailure(
-                        .interrupted,
-                        "The batch was \(status.state.rawValue) meanwhile; open it by `quire resume \(batch.name)`.")
+                    return .failed(
+                        CommandFailure(
+                            .interrupted,
+                            "The batch was \(status.state.rawValue) meanwhile; open it by `quire resume \(batch.name)`."
+                        ))
+                }
+                switch standstill.note(try await obstacle(of: status), settled: status.settledPages, now: .now) {
+                case .goOn: break
+                case .tell(let reason): display.note("Waiting: \(reason)")
+                case .end(let reason): return .standsStill(reason: reason)
                 }
             }
             guard workers.isAnyoneLeft else {
-                return CommandFailure(.workers, Self.nobodyLeft(log: workers.log))
+                return .failed(CommandFailure(.workers, Self.nobodyLeft(log: workers.log)))
             }
             try? await Task.sleep(for: Self.tick)
         }
+    }
+
+    /// What keeps all that is left from being read; nil where pages are in hand, or wait for nothing but their time.
+    private func obstacle(of status: BatchStatus) async throws -> String? {
+        guard status.pages.leased == 0 else { return nil }
+        let wait = try await queue.waits(batch: status.id).first
+        return BatchObstacle.ofReading(batch: status, workers: try await queue.workers(), wait: wait)
     }
 
     private static func nobodyLeft(log: WorkerLog) -> String {
@@ -183,7 +210,7 @@ struct LocalRun: Sendable {
         let truths = try await TruthComparison(queue: queue, batch: batch, roots: plan.roots).rows()
         let summary = RunSummary(
             status: try await status(of: batch), export: report, output: plan.output,
-            recognised: (recognition.pages, recognition.seconds), truths: truths)
+            recognised: (recognition.pages, recognition.seconds), truths: truths, standstill: recognition.standstill)
         display.finish()
         for line in summary.lines { Console.line(line) }
         return summary.exitStatus

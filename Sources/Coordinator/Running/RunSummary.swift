@@ -10,11 +10,14 @@ package struct RunSummary: Sendable {
     /// Pages settled by this run, and the seconds for which its workers ran.
     package let recognised: (pages: Int, seconds: Double)
     package let truths: [TruthComparison.Row]
+    /// What the pages that are left wait for; nil where none is.
+    package let standstill: String?
 
     package init(
         status: BatchStatus, export: ExportReport, output: FilePath, recognised: (pages: Int, seconds: Double),
-        truths: [TruthComparison.Row]
+        truths: [TruthComparison.Row], standstill: String? = nil
     ) {
+        self.standstill = standstill
         self.status = status
         self.export = export
         self.output = output
@@ -25,7 +28,7 @@ package struct RunSummary: Sendable {
     /// `partial` where a file or a page could not be read or written.
     package var exitStatus: ExitStatus {
         export.unreadable.isEmpty && export.pageProblems.isEmpty && export.blocked.isEmpty && status.pages.stranded == 0
-            ? .success : .partial
+            && standstill == nil ? .success : .partial
     }
 
     package var lines: [String] {
@@ -40,7 +43,10 @@ package struct RunSummary: Sendable {
                 "No file is left from which \(NumberText.count(status.pages.stranded, "page")) can be read; quire status "
                     + "\(OneLine.text(status.name)) says why. Bring the files back, then the same quire run"
             ]
-        return truth + (truth.isEmpty ? [] : [""]) + ExportSummary(export).lines + retry + stranded + [
+        let left = standstill.map {
+            ["\(NumberText.count(status.pages.pending, "page")) were not read: \($0) The same quire run goes on."]
+        }
+        return truth + (truth.isEmpty ? [] : [""]) + ExportSummary(export).lines + retry + stranded + (left ?? []) + [
             "",
             "Batch \(OneLine.text(status.name)): \(pace)",
             "Results: \(output.displayText)",
