@@ -18,6 +18,8 @@ package struct ExportCommand: AsyncParsableCommand {
             power cut. Files that you add to a document's folder stay; files that you edit are kept as NAME.edited when \
             their document is written again. Folders of documents that left the batch are removed if nobody changed them.
 
+            A folder holds the export of one batch: that of another one is refused, and so is a batch.json that no export wrote.
+
             Two documents never share a folder, also where names are compared without case: one of them gets ~2.
 
             Of HTML that the model wrote, document.md keeps tables and plain emphasis as markup; the rest, and links that \
