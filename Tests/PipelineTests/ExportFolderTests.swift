@@ -30,6 +30,10 @@ import Testing
         #expect(run.status == 8 && run.errors.contains("batch n1"), "\(run.errors)")
         #expect(try await work.number("SELECT count(*) FROM quire.page") == 0)
 
+        // Files that were named singly may have the export beside them.
+        let beside = work.archive.appending("text")
+        #expect(try await work.quire("export", "n2", "--out", beside.string).status == 0)
+
         // After a prune the batch of that name goes on with its export.
         #expect(try await work.quire("cancel", "n1").status == 0)
         #expect(try await work.quire("prune", "--batch", "n1", "--results", "--yes").status == 0)
@@ -67,5 +71,24 @@ import Testing
             #expect(try await work.quire("export", "letters", "--out", work.out.string).status == 0)
             #expect(work.text(list) == whole)
         }
+    }
+
+    @Test func `An export into the submitted folder is refused`() async throws {
+        let work = try await Workspace()
+        try await work.copySamples("letters/bell.pdf", "letters/bell.pdf.truth.md", "scans/notice.png")
+        let letters = work.archive.appending("letters")
+        #expect(try await work.quire("submit", letters.string, "--name", "letters").status == 0)
+        #expect(try await work.quire("submit", work.archive.string, "--name", "all").status == 0)
+        try await work.shell("ln -s \"$1\" \"$2\"", letters.string, work.directory.path.appending("link").string)
+        for (batch, out) in [
+            ("letters", letters.appending("out")), ("letters", letters),
+            ("letters", work.directory.path.appending("link/deep/out")), ("all", work.archive.appending("scans/out")),
+        ] {
+            let outcome = try await work.quire("export", batch, "--out", out.string)
+            #expect(outcome.status == 2)
+            #expect(outcome.errors.contains("which lies in the submitted folder"), "\(outcome.errors)")
+        }
+        try await work.shell("test -z \"$(find \"$1\" -name 'batch.json' -o -name out)\"", work.archive.string)
+        #expect(try await work.quire("export", "letters", "--out", work.archive.appending("out").string).status == 0)
     }
 }
