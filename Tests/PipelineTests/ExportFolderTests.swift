@@ -41,6 +41,15 @@ import Testing
         let again = try await work.quire("export", "n1", "--out", work.out.string)
         #expect(again.status == 0, "\(again.errors)")
         #expect(work.exists(work.out.appending("notice.png/document.md")))
+
+        // The same document by another pipeline is another batch, and takes the place where it is told to.
+        let notice = work.archive.appending("notice.png").string
+        #expect(try await work.quire("submit", notice, "--name", "n3", "--max-tokens", "7").status == 0)
+        #expect(try await work.quire("export", "n3", "--out", work.out.string).status == 8)
+        try await work.shell("rm \"$1\"/batch.json \"$1\"/.quire-export", work.out.string)
+        let other = try await work.quire("export", "n3", "--out", work.out.string)
+        #expect(other.status == 0, "\(other.output) \(other.errors)")
+        #expect(work.text(work.out.appending("batch.json")).contains("\"n3\""))
     }
 
     @Test func `A list that no export wrote is left alone`() async throws {
