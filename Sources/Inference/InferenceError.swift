@@ -4,6 +4,8 @@ package import SystemPackage
 package enum InferenceError: Error, Sendable, Equatable, CustomStringConvertible {
     /// A file of the model directory is missing or cannot be read.
     case unreadableFile(FilePath, reason: String)
+    /// The directory's files are being changed, or a change was cut off among them.
+    case unfinishedModel(FilePath)
     /// `config.json` or `quire.json` says something that this engine cannot do.
     case badConfiguration(FilePath, reason: String)
     /// Tensors are missing, misnamed, mis-shaped, of an unknown type or cut off; each line says what was expected and found.
@@ -23,6 +25,9 @@ package enum InferenceError: Error, Sendable, Equatable, CustomStringConvertible
         switch self {
         case .unreadableFile(let path, let reason):
             "Cannot read \(path): \(reason). Check the model directory, or fetch the model again with `quire model pull`."
+        case .unfinishedModel(let directory):
+            "\(directory) may hold files of two models: a change to another commit has begun there and not ended. "
+                + "Wait for it, or give the same `quire model pull` again."
         case .badConfiguration(let path, let reason):
             "\(path) cannot be used: \(reason)."
         case .badTensors(let path, let problems):

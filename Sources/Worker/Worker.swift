@@ -99,6 +99,8 @@ struct Worker: AsyncParsableCommand {
         let renderer = try PageRenderer.besideThisProgram()
         // Missing fonts give silently blank pages: better no worker than that.
         try await renderer.selfTest()
+        // What is missing or damaged the engine says.
+        let stamps = try? ModelDigest.stamps(configuration.model)
         let engine = try OCREngine(directory: configuration.model, options: configuration.engine)
         var database = settings.database
         database.limits = .brief
@@ -116,11 +118,16 @@ struct Worker: AsyncParsableCommand {
         }
         // Connections of their own: heartbeats must wait neither behind a large result nor behind upkeep.
         let (hearts, housekeeping) = (session.makeDatabase(), session.makeDatabase())
+        let digest = try await ModelDigest.compute(directory: configuration.model)
+        // Loading takes minutes: after a pull between, the digest would be that of another model than the loaded one.
+        guard try ModelDigest.stamps(configuration.model) == stamps else {
+            throw ModelDigestError.changed(configuration.model)
+        }
         let identity = WorkerIdentity(
             name: configuration.name, host: ProcessIdentity.host, bootID: ProcessIdentity.bootID, pid: getpid(),
             processStartTicks: ProcessIdentity.startTicks(of: getpid()) ?? 0,
             device: configuration.deviceName, version: QuireVersion.current,
-            modelDigest: try await ModelDigest.compute(directory: configuration.model),
+            modelDigest: digest,
             roots: configuration.roots.keys.sorted(), precision: configuration.engine.precision.rawValue)
         let queue = session.queue
         let heartbeat = LeaseHeartbeat(worker: try await queue.register(identity))

@@ -42,10 +42,12 @@ import Testing
             ])
         try manifest.write(to: directory)
         let result = await ModelVerification.run(directory, values: false)
-        #expect(result.problems.count == 3)
+        #expect(result.problems.count == 5)
         #expect(result.problems[0].contains("quire.json has the SHA-256"))
         #expect(result.problems[1].contains("config.json has 2062 bytes, expected 1."))
         #expect(result.problems[2].contains("LICENSE cannot be used: it cannot be read"))
+        #expect(result.problems[3].contains("tokenizer.json is used, and quire-model.json does not list it"))
+        #expect(result.problems[4].contains("model.safetensors is used, and quire-model.json does not list it"))
     }
 
     @Test func `A manifest that names files elsewhere is refused`() async throws {

@@ -18,13 +18,16 @@ package struct ExportCommand: AsyncParsableCommand {
             power cut. Files that you add to a document's folder stay; files that you edit are kept as NAME.edited when \
             their document is written again. Folders of documents that left the batch are removed if nobody changed them.
 
+            A folder holds the export of one batch: that of another one is refused, and so is a batch.json that no export wrote.
+
             Two documents never share a folder, also where names are compared without case: one of them gets ~2.
 
             Of HTML that the model wrote, document.md keeps tables and plain emphasis as markup; the rest, and links that \
             lead elsewhere, is text that shows. --raw writes all of it as it is. pages.json always has it as it is.
 
             The exit code is 0 when everything was written, failed pages included as notes; 1 when a document was left out, \
-            for instance because something else has its place; 2 when there is no such batch; 3 when the database cannot be used; 4 when \
+            for instance because something else has its place; 2 when there is no such batch or the folder \
+            lies in the submitted one; 3 when the database cannot be used; 4 when \
             it was interrupted; 8 when the folder cannot be written to.
 
             EXAMPLE
@@ -54,6 +57,8 @@ package struct ExportCommand: AsyncParsableCommand {
         let wasInterrupted = try await StopSignal.interrupts {
             let report = try await Sessions.with(settings) { session in
                 let batch = try await BatchLookup.batch(named: batch, in: session.queue)
+                try await SubmittedFolder(batch, roots: settings.roots(flags: [])).refuse(
+                    output: out.path, queue: session.queue)
                 let exporter = Exporter(
                     queue: session.queue, batch: batch, directory: ModelLocation.absolute(out.path), formats: format,
                     isRaw: raw)

@@ -14,7 +14,8 @@ package struct ModelPullCommand: AsyncParsableCommand {
 
             A branch or a tag is looked up once, and every file is then fetched by the commit that it stands for; the \
             commit is written down beside the files (quire-model.json). A directory that holds a commit of the branch keeps \
-            it when the branch moves, until --update is given. To pin a model for all machines, give the commit:
+            it when the branch moves, until --update is given. The model there changes as a whole, when all of the new one has \
+            arrived: there must be room for both. To pin a model for all machines, give the commit:
 
               quire model pull
               quire model pull --revision COMMIT

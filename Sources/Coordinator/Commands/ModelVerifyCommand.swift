@@ -6,8 +6,8 @@ package struct ModelVerifyCommand: AsyncParsableCommand {
     package static let configuration = CommandConfiguration(
         commandName: "verify", abstract: "Checks a model's files, tensors and tokenizer.",
         discussion: """
-            Compares the files with the SHA-256 that `quire model pull` wrote down, every tensor's name, shape and element \
-            type with config.json, and the tokenizer with the model. All problems are listed, not only the first; the exit \
+            Compares the files with the SHA-256 that `quire model pull` wrote down, names files that are used and were not \
+            pulled, and compares every tensor's name, shape and element type with config.json, and the tokenizer with the model. All problems are listed, not only the first; the exit \
             code is 5 where there are any.
             """)
 

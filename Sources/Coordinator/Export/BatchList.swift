@@ -31,7 +31,7 @@ struct BatchList {
         file = try OutputFile(new)
         let pipeline = batch.pipeline
         let head: [(String, JSONText)] = [
-            ("schema", .string("quire-batch-1")), ("batch", .string(batch.name)),
+            ("schema", .string(BatchHead.currentSchema)), ("batch", .string(batch.name)),
             ("source", .object([("root", .string(batch.source.root))] + batch.source.path.jsonMembers("path"))),
             (
                 "pipeline",

@@ -14,11 +14,13 @@ struct EarlierList {
     private let hasRemoved: Bool
     private var ahead: Entry?
 
+    /// The list at `path`; an empty one where that is nil or not there.
+    ///
     /// With `hasRemoved` documents whose folders the last export removed are among the entries, so that an export that was
     /// cut off at its very end is told of in full.
-    init(_ path: FilePath, hasRemoved: Bool) {
+    init(_ path: FilePath?, hasRemoved: Bool) {
         self.hasRemoved = hasRemoved
-        lines = LineReader(path)
+        lines = path.flatMap { LineReader($0) }
         while let line = lines?.next() { if line.starts(with: "\"files\":".utf8) { break } }
         ahead = read()
     }

@@ -14,34 +14,67 @@ struct ExportState: Codable {
     private var schema = ExportState.currentSchema
     private var state: Progress
     private var source: BatchSource
+    /// The batch's name; nil where an earlier version of Quire wrote the state.
+    private var batch: String?
 
     static let name = ".quire-export"
     private static let currentSchema = "quire-export-1"
 
     /// Says that an export begins; returns whether the last one ended in order.
     ///
-    /// Throws where the folder holds the export of another source: its documents would be mixed up.
+    /// Throws as `check` does, before anything is written.
     static func begin(_ batch: Batch, in folder: FilePath) throws(ExportError) -> Bool {
-        let bytes = FolderContents.read(folder.appending(name)) ?? []
-        let last = (try? JSONDecoder().decode(ExportState.self, from: Data(bytes))).flatMap {
-            $0.schema == currentSchema ? $0 : nil
+        try check(batch, in: folder)
+        let last = read(folder)
+        try ExportState(state: .writing, batch: batch).write(in: folder)
+        return last?.state == .whole
+    }
+
+    /// Throws where the folder holds a list that no export wrote, which would be replaced, or the export of another batch,
+    /// whose list would be lost and whose documents would be mixed up with this one's.
+    ///
+    /// Batches are told by name and source: one that was pruned and submitted again goes on with its export.
+    static func check(_ batch: Batch, in folder: FilePath) throws(ExportError) {
+        let list = folder.appending(ExportNaming.batchFile)
+        let head = BatchHead(list: list)
+        // Where an export has begun, the list is its own, however torn.
+        if case .absent = FolderContents.kind(of: folder.appending(name)), head == nil {
+            guard case .absent = FolderContents.kind(of: list) else {
+                throw .folderUnusable(
+                    folder,
+                    reason:
+                        "no export wrote the \(ExportNaming.batchFile) in it, which would be replaced. Move that away "
+                        + "or choose another folder.")
+            }
         }
-        let source = BatchSource(batch.source)
-        if let other = last?.source ?? BatchSource(list: folder.appending(ExportNaming.batchFile)), other != source {
+        let last = read(folder)
+        if let other = last?.source ?? head?.source, other != BatchSource(batch.source) {
             throw .folderUnusable(folder, reason: "it holds the export of \(other.path). Choose another folder.")
         }
-        try ExportState(state: .writing, source: source).write(in: folder)
-        return last?.state == .whole
+        if let other = last?.batch ?? head?.batch, other != batch.name {
+            throw .folderUnusable(
+                folder,
+                reason:
+                    "it holds the export of the batch \(OneLine.text(other)), whose list would be lost. Choose another "
+                    + "folder for the batch \(OneLine.text(batch.name)).")
+        }
     }
 
     /// Says that all is on the disk.
     static func end(_ batch: Batch, in folder: FilePath) throws(ExportError) {
-        try ExportState(state: .whole, source: BatchSource(batch.source)).write(in: folder)
+        try ExportState(state: .whole, batch: batch).write(in: folder)
     }
 
-    private init(state: Progress, source: BatchSource) {
+    private static func read(_ folder: FilePath) -> ExportState? {
+        let bytes = FolderContents.read(folder.appending(name)) ?? []
+        let state = try? JSONDecoder().decode(ExportState.self, from: Data(bytes))
+        return state?.schema == currentSchema ? state : nil
+    }
+
+    private init(state: Progress, batch: Batch) {
         self.state = state
-        self.source = source
+        source = BatchSource(batch.source)
+        self.batch = batch.name
     }
 
     private func write(in folder: FilePath) throws(ExportError) {
@@ -71,10 +104,18 @@ struct BatchSource: Codable, Equatable {
         path = source.path.displayText
         pathHex = source.path.hexWhereNeeded
     }
+}
 
-    /// From the head of a `batch.json`; nil where there is none.
+/// What a `batch.json` says of its batch, before its files.
+struct BatchHead: Decodable {
+    var schema: String
+    var batch: String
+    var source: BatchSource
+
+    static let currentSchema = "quire-batch-1"
+
+    /// Nil where there is no list that an export wrote.
     init?(list: FilePath) {
-        struct Head: Decodable { var source: BatchSource }
         guard let lines = LineReader(list) else { return nil }
         var head: [UInt8] = []
         while let line = lines.next(), head.count < 1 << 20 {
@@ -82,10 +123,14 @@ struct BatchSource: Codable, Equatable {
             head += line
         }
         while let last = head.last, last.isASCIISpace || last == UInt8(ascii: ",") { head.removeLast() }
-        if head.last != UInt8(ascii: "}") || (try? JSONDecoder().decode(Head.self, from: Data(head))) == nil {
+        if head.last != UInt8(ascii: "}") || (try? JSONDecoder().decode(Self.self, from: Data(head))) == nil {
             head.append(UInt8(ascii: "}"))
         }
-        guard let source = try? JSONDecoder().decode(Head.self, from: Data(head)).source else { return nil }
-        self = source
+        guard let read = try? JSONDecoder().decode(Self.self, from: Data(head)), read.schema == Self.currentSchema
+        else { return nil }
+        self = read
     }
+
+    /// Whether it is the list of this batch, or of one of its name that was pruned since.
+    func tells(of batch: Batch) -> Bool { self.batch == batch.name && source == BatchSource(batch.source) }
 }

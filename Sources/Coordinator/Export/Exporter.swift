@@ -29,6 +29,9 @@ package struct Exporter: Sendable {
         self.isRaw = isRaw
     }
 
+    /// Throws where the export would be refused for what the folder holds, so that nobody recognises for hours before.
+    package func check() throws(ExportError) { try ExportState.check(batch, in: directory) }
+
     /// Exports everything as it is now; pages that are not settled leave a placeholder.
     ///
     /// `progress` is called after each document, with the report so far. Throws `DatabaseError`, or `ExportError` where the

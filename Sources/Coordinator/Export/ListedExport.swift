@@ -14,7 +14,10 @@ struct ListedExport {
     init(batch: Batch, folder: ExportFolder, isAfterCut: Bool) throws(ExportError) {
         self.batch = batch
         self.folder = folder
-        earlier = EarlierList(folder.path.appending(ExportNaming.batchFile), hasRemoved: isAfterCut)
+        let last = folder.path.appending(ExportNaming.batchFile)
+        // Only documents of this batch can have left it.
+        earlier = EarlierList(
+            BatchHead(list: last)?.tells(of: batch) == true ? last : nil, hasRemoved: isAfterCut)
         list = try BatchList(batch, in: folder.path)
     }
 

@@ -1,5 +1,6 @@
 private import FoundationEssentials
 private import Glibc
+internal import Shared
 package import SystemPackage
 
 /// `quire-model.json`: where a model directory's files came from and what they hold.
@@ -18,6 +19,8 @@ package struct ModelManifest: Codable, Sendable, Equatable {
     }
 
     package static let fileName = "quire-model.json"
+    /// The manifest to come, while files change: a loader refuses a directory that has it.
+    package static let unfinishedName = ModelDigest.unfinishedName
 
     package var endpoint: String
     package var repository: String
@@ -43,11 +46,13 @@ package struct ModelManifest: Codable, Sendable, Equatable {
         return "\(revision), commit \(commit)"
     }
 
-    /// Reads a directory's manifest; nil where there is none.
+    /// Reads a directory's manifest, or the one to come; nil where there is none.
     ///
     /// - Throws: `unusableFile`.
-    package static func read(_ directory: FilePath) throws(ModelStoreError) -> ModelManifest? {
-        let path = directory.appending(fileName)
+    package static func read(
+        _ directory: FilePath, name: String = fileName
+    ) throws(ModelStoreError) -> ModelManifest? {
+        let path = directory.appending(name)
         guard path.withPlatformString({ access($0, F_OK) }) == 0 else { return nil }
         do {
             let manifest = try JSONDecoder().decode(
@@ -70,11 +75,16 @@ package struct ModelManifest: Codable, Sendable, Equatable {
     package func write(to directory: FilePath) throws(ModelStoreError) {
         let path = directory.appending(Self.fileName)
         do {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-            try (encoder.encode(self) + Data("\n".utf8)).write(to: URL(filePath: path.string), options: .atomic)
+            try Data(encoded()).write(to: URL(filePath: path.string), options: .atomic)
         } catch {
             throw .unusableFile(path, reason: "it cannot be written: \(error)")
         }
+    }
+
+    /// The manifest as its file has it.
+    func encoded() throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        return try Array(encoder.encode(self)) + [UInt8(ascii: "\n")]
     }
 }

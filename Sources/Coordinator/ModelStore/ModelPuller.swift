@@ -35,6 +35,9 @@ package struct ModelPuller: Sendable {
 
     /// Fetches what is missing; files that are there and right are left alone.
     ///
+    /// The model that the directory holds stays as it is until all of the new one has arrived and is right: then it changes
+    /// as a whole, see `ModelChange`.
+    ///
     /// - Returns: The manifest, which lies beside the files too.
     @discardableResult
     package func pull() async throws(ModelStoreError) -> ModelManifest {
@@ -58,26 +61,34 @@ package struct ModelPuller: Sendable {
             if let digest = try await present(file) {
                 progress.note("\(file.name): already there, \(ByteCount.text(file.size))")
                 manifest.add(file, digest)
-                try checkIndex(file, files)
+                try checkIndex(file, at: directory.appending(file.name), files)
             } else {
                 missing.append(file)
             }
         }
         try checkSpace(for: missing)
+        // Until the last of them is here and right, the directory keeps the model that it has.
+        var arrived: [ModelChange.Arrival] = []
         for file in missing {
-            manifest.add(file, try await fetch(file))
-            try checkIndex(file, files)
+            let (part, digest) = try await fetch(file)
+            manifest.add(file, digest)
+            try checkIndex(file, at: part.path, files)
+            arrived.append(ModelChange.Arrival(part: part, name: file.name))
         }
-        try manifest.write(to: directory)
+        // In the listing's order, whatever was there already.
+        let order = Dictionary(uniqueKeysWithValues: files.enumerated().map { ($0.element.name, $0.offset) })
+        manifest.files.sort { (order[$0.name] ?? 0) < (order[$1.name] ?? 0) }
+        let change = ModelChange(directory: directory, manifest: manifest, arrived: arrived)
+        try change.carryOut { progress.note($0) }
         return manifest
     }
 
     /// The commit to fetch; nil where the server does not tell commits.
     private func wantedCommit() async throws(ModelStoreError) -> String? {
-        // A manifest that cannot be read names no commit; a whole pull replaces it.
-        let held = (try? ModelManifest.read(directory)).flatMap(\.self).flatMap { manifest in
-            manifest.repository == repository.name ? manifest : nil
-        }
+        // A manifest that cannot be read names no commit; a whole pull replaces it. A change that was cut off is completed.
+        let held = [ModelManifest.unfinishedName, ModelManifest.fileName].lazy
+            .compactMap { (try? ModelManifest.read(directory, name: $0)).flatMap(\.self) }
+            .first { $0.repository == repository.name }
         guard !repository.isPinned else {
             if let before = held?.commit, before != repository.revision {
                 progress.note("The directory held commit \(before); it will hold commit \(repository.revision).")
@@ -119,7 +130,8 @@ package struct ModelPuller: Sendable {
         return digest.matching(file.digest) == file.digest.hex ? digest : nil
     }
 
-    private func fetch(_ file: RemoteFile) async throws(ModelStoreError) -> ContentDigest {
+    /// Fetches what is missing of a file and checks the whole; it waits beside its place, also for the next pull.
+    private func fetch(_ file: RemoteFile) async throws(ModelStoreError) -> (PartFile, ContentDigest) {
         removeOlderParts(of: file)
         let part = try PartFile(for: file, in: directory, progress: progress)
         if part.length > 0 {
@@ -134,28 +146,25 @@ package struct ModelPuller: Sendable {
             throw .wrongDigest(
                 file: file.name, url: fetcher.repository.fileURL(file.name), expected: file.digest.hex, found: found)
         }
-        try part.finish(as: directory.appending(file.name))
+        try part.sync()
         progress.note("\(file.name): \(ByteCount.text(file.size)), checked")
-        return digest
+        return (part, digest)
     }
 
     /// What has arrived of other revisions of a file is of no use any more.
     private func removeOlderParts(of file: RemoteFile) {
-        let own = "\(file.name).\(file.digest.hex.prefix(12)).part"
         for component in (try? FolderListing.names(in: directory)) ?? [] {
             let name = component.string
-            let digits = name.dropFirst(file.name.utf8.count + 1).dropLast(5)
-            guard name != own, name.hasPrefix("\(file.name)."), name.hasSuffix(".part"), digits.utf8.count == 12,
-                digits.allSatisfy(\.isHexDigit)
-            else { continue }
+            guard name != file.partName, RemoteFile.name(ofPart: name) == file.name else { continue }
             _ = directory.appending(component).withPlatformString { unlink($0) }
         }
     }
 
     /// Throws where the index of the weights, which comes before them, names files that are not to be had.
-    private func checkIndex(_ file: RemoteFile, _ files: [RemoteFile]) throws(ModelStoreError) {
+    private func checkIndex(
+        _ file: RemoteFile, at path: FilePath, _ files: [RemoteFile]
+    ) throws(ModelStoreError) {
         guard file.name == RemoteFile.indexName else { return }
-        let path = directory.appending(file.name)
         let index: JSONValue
         do {
             index = try JSONValue(parsing: MappedFile(path).bytes())
@@ -171,8 +180,7 @@ package struct ModelPuller: Sendable {
 
     private func checkSpace(for files: [RemoteFile]) throws(ModelStoreError) {
         let needed = files.reduce(Int64(0)) { sum, file in
-            let part = directory.appending("\(file.name).\(file.digest.hex.prefix(12)).part")
-            return sum + max(0, file.size - (Self.size(of: part) ?? 0))
+            sum + max(0, file.size - (Self.size(of: directory.appending(file.partName)) ?? 0))
         }
         guard needed > 0, let free = DiskSpace.free(at: directory) else { return }
         // A disk that is filled to the last byte troubles every other program.

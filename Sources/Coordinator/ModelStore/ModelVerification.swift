@@ -24,14 +24,23 @@ package struct ModelVerification: Sendable {
         await withCheckedContinuation { continuation in
             DispatchQueue(label: "quire.model-verification").async {
                 var verification = ModelVerification(directory: directory)
-                verification.checkManifest(commit: commit)
-                verification.checkModel(values: values)
+                if verification.isFinished() {
+                    verification.checkManifest(commit: commit)
+                    verification.checkModel(values: values)
+                }
                 continuation.resume(returning: verification)
             }
         }
     }
 
     private init(directory: FilePath) { self.directory = directory }
+
+    /// Of a mixture of two models each file would be reported for itself, and nothing would be said of the cause.
+    private mutating func isFinished() -> Bool {
+        guard MappedFile.exists(directory.appending(ModelManifest.unfinishedName)) else { return true }
+        problems.append(ModelDigestError.unfinished(directory).description)
+        return false
+    }
 
     private mutating func checkManifest(commit: String?) {
         let manifest: ModelManifest?
@@ -67,8 +76,25 @@ package struct ModelVerification: Sendable {
                 problems.append(error.description)
             }
         }
+        checkUnlisted(manifest)
         if right == manifest.files.count {
             passed.append("\(right) files have the SHA-256 of \(manifest.repository) (\(manifest.revisionText))")
+        }
+    }
+
+    /// Files that the loader reads and nobody vouches for.
+    private mutating func checkUnlisted(_ manifest: ModelManifest) {
+        let listed = Set(manifest.files.map(\.name))
+        // What is wrong with an index, or missing, the loader says.
+        for name in (try? ModelDigest.fileNames(directory)) ?? [] where !listed.contains(name) {
+            let path = directory.appending(name)
+            guard MappedFile.exists(path) else { continue }
+            problems.append(
+                "\(path.displayText) is used, and \(ModelManifest.fileName) does not list it: it was not pulled with the "
+                    + "others.")
+        }
+        if !listed.contains("quire.json"), MappedFile.exists(directory.appending("quire.json")) {
+            notes.append("quire.json, the defaults of this directory, was not pulled and is not compared")
         }
     }
 

@@ -23,7 +23,7 @@ final class PartFile: HTTPSink {
     ///
     /// - Throws: `unusableFile`.
     init(for remote: RemoteFile, in directory: FilePath, progress: PullProgress) throws(ModelStoreError) {
-        let path = directory.appending("\(remote.name).\(remote.digest.hex.prefix(12)).part")
+        let path = directory.appending(remote.partName)
         do {
             file = try FileDescriptor.open(
                 path, .readWrite, options: [.create, .closeOnExec, .noFollow],
@@ -68,11 +68,15 @@ final class PartFile: HTTPSink {
         progress.moved(to: 0)
     }
 
-    /// Writes the file through to the disk and gives it its name.
-    func finish(as target: FilePath) throws(ModelStoreError) {
+    /// Waits until what has arrived is on the disk.
+    func sync() throws(ModelStoreError) {
         guard fsync(file.rawValue) == 0 else {
             throw .unusableFile(path, reason: "it cannot be written: \(Errno(rawValue: errno))")
         }
+    }
+
+    /// Gives the file its name.
+    func take(_ target: FilePath) throws(ModelStoreError) {
         let renamed = path.withPlatformString { from in target.withPlatformString { to in rename(from, to) } }
         guard renamed == 0 else {
             throw .unusableFile(target, reason: "the fetched file cannot be put there: \(Errno(rawValue: errno))")

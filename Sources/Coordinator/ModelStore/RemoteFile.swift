@@ -21,6 +21,7 @@ package struct RemoteFile: Sendable, Hashable {
     static let indexName = "model.safetensors.index.json"
 
     package let name: String
+    /// Bytes.
     package let size: Int64
     package let digest: Digest
 
@@ -62,6 +63,18 @@ package struct RemoteFile: Sendable, Hashable {
         return files.sorted { ($0.size, $0.name) < ($1.size, $1.name) }
     }
 
+    /// The name under which the file arrives; it holds the beginning of the digest.
+    var partName: String { "\(name).\(digest.hex.prefix(12)).part" }
+
+    /// The file that something of that name is a part of; nil where the name is no part's.
+    static func name(ofPart part: String) -> String? {
+        let pieces = part.split(separator: ".", omittingEmptySubsequences: false)
+        guard pieces.count > 2, pieces[pieces.count - 1] == "part", pieces[pieces.count - 2].utf8.count == 12,
+            pieces[pieces.count - 2].allSatisfy(\.isHexDigit)
+        else { return nil }
+        return pieces.dropLast(2).joined(separator: ".")
+    }
+
     private init(_ entry: JSONValue, name: String, url: String) throws(ModelStoreError) {
         let large = entry["lfs"]
         guard let size = (large?["size"] ?? entry["size"])?.integer, size >= 0 else {
@@ -96,7 +109,7 @@ package struct RemoteFile: Sendable, Hashable {
     }
 
     /// Whether Quire uses the file, or a licence asks that it goes along.
-    private static func isNeeded(_ name: String) -> Bool {
+    static func isNeeded(_ name: String) -> Bool {
         let wanted = [
             "config.json", "tokenizer.json", "tokenizer_config.json", indexName, "LICENSE",
             "README.md",

@@ -35,6 +35,7 @@ struct LocalRun: Sendable {
             throw CommandFailure(
                 .usage, "Batch \(batch.name) is \(batch.state.rawValue). To go on with it: quire resume \(batch.name)")
         }
+        try exporter(of: batch).check()
         let recognition = try await recognise(batch)
         if let failure = recognition.failure {
             let pending = try await status(of: batch).pages.pending
@@ -201,10 +202,13 @@ struct LocalRun: Sendable {
 
     // MARK: Results
 
+    private func exporter(of batch: Batch) -> Exporter {
+        Exporter(queue: queue, batch: batch, directory: plan.output, isRaw: plan.isRaw)
+    }
+
     private func finish(_ submission: SubmissionOrder.Outcome, _ recognition: Recognition) async throws -> ExitStatus {
         let batch = submission.batch
-        let exporter = Exporter(queue: queue, batch: batch, directory: plan.output, isRaw: plan.isRaw)
-        let report = try await exporter.export { report in
+        let report = try await exporter(of: batch).export { report in
             display.show(["\(NumberText.count(report.written + report.unchanged, "document")) exported"])
         }
         let truths = try await TruthComparison(queue: queue, batch: batch, roots: plan.roots).rows()

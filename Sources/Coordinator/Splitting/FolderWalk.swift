@@ -23,6 +23,11 @@ package struct FolderWalk: Sendable {
             .map { Array(name.dropLast($0.count)) }
     }
 
+    /// Whether something of that name may be left out silently, as it stands beside a document.
+    static func isSidecar(_ name: FilePath.Component) -> Bool {
+        document(besideWhich: FolderNames.bytes(of: name)) != nil
+    }
+
     private struct Level {
         let folder: FilePath
         var names: FolderNames

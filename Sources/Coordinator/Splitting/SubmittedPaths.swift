@@ -60,9 +60,12 @@ package struct SubmittedPaths: Sendable, Equatable {
     }
 
     /// Throws where `output` is one of the submitted folders or lies in one: results would be submitted the next time.
-    package func refuse(output: FilePath) throws(CommandFailure) {
-        let whole = Self.absolute(output)
-        guard let folder = paths.first(where: { whole.starts(with: $0) }) else { return }
+    package func refuse(output: FilePath) throws(CommandFailure) { try Self.refuse(output: output, in: paths) }
+
+    /// Throws where `output` is one of these folders, whose paths have no symbolic links, or lies in one.
+    static func refuse(output: FilePath, in folders: [FilePath]) throws(CommandFailure) {
+        let whole = absolute(output)
+        guard let folder = folders.first(where: { whole.starts(with: $0) }) else { return }
         throw CommandFailure(
             .usage,
             """
@@ -72,7 +75,7 @@ package struct SubmittedPaths: Sendable, Equatable {
     }
 
     /// The path without symbolic links, as far as it is there.
-    private static func absolute(_ path: FilePath) -> FilePath {
+    static func absolute(_ path: FilePath) -> FilePath {
         var existing = ModelLocation.absolute(path)
         var missing: [FilePath.Component] = []
         var real = Self.real(existing)

@@ -58,9 +58,13 @@ package final class Checkpoint: Sendable {
 
     /// Maps the weights of a model directory and compares every tensor with the configuration.
     ///
-    /// - Throws: `unreadableFile` for a missing file, `badTensors` with all problems of all files.
+    /// - Throws: `unfinishedModel` where a pull has not ended its change of the files, `unreadableFile` for a missing file,
+    ///   `badTensors` with all problems of all files.
     package init(directory: FilePath, configuration: ModelConfiguration) throws(InferenceError) {
         path = directory
+        guard !MappedFile.exists(directory.appending("quire-model.unfinished.json")) else {
+            throw .unfinishedModel(directory)
+        }
         let index = directory.appending("model.safetensors.index.json")
         var reader = CheckpointReader(expected: configuration.expectedTensors)
         if MappedFile.exists(index) {

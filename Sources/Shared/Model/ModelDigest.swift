@@ -9,6 +9,9 @@ package import SystemPackage
 
 /// What identifies a model: SHA-256 over the digests of its files.
 package enum ModelDigest {
+    /// Lies in a directory whose files are being changed, or were when that was cut off.
+    package static let unfinishedName = "quire-model.unfinished.json"
+
     /// The digest of the model in `directory`, 64 hexadecimal digits.
     ///
     /// SHA-256 over sorted lines `hex  name\n` of config.json, tokenizer.json, model.safetensors.index.json where there is
@@ -35,6 +38,7 @@ package enum ModelDigest {
     private static func compute(
         _ directory: FilePath, _ cache: FileDigestCache
     ) throws(ModelDigestError) -> String {
+        try refuseUnfinished(directory)
         var lines: [String] = []
         for name in try fileNames(directory) {
             let digest = try cache.digest(of: directory.appending(name))
@@ -44,7 +48,32 @@ package enum ModelDigest {
         return SHA256.hash(Array(lines.sorted().joined().utf8)).hex
     }
 
-    private static func fileNames(_ directory: FilePath) throws(ModelDigestError) -> [String] {
+    /// The stamps of the model's files by name; equal ones mean that nobody has changed the model between.
+    ///
+    /// - Throws: `badIndex`, `unreadable`.
+    package static func stamps(_ directory: FilePath) throws(ModelDigestError) -> [String: FileStamp] {
+        var stamps: [String: FileStamp] = [:]
+        for name in try fileNames(directory) {
+            let path = directory.appending(name)
+            do throws(Errno) {
+                stamps[name] = try FileStamp(of: path)
+            } catch {
+                throw .unreadable(reason: "\(path.displayText) cannot be read: \(error).")
+            }
+        }
+        return stamps
+    }
+
+    /// Throws where a change of the directory's files has begun and not ended.
+    private static func refuseUnfinished(_ directory: FilePath) throws(ModelDigestError) {
+        guard directory.appending(unfinishedName).withPlatformString({ access($0, F_OK) }) == 0 else { return }
+        throw .unfinished(directory)
+    }
+
+    /// The files that make the model: those that the loader reads, but for `quire.json`.
+    ///
+    /// - Throws: `badIndex`, `unreadable`.
+    package static func fileNames(_ directory: FilePath) throws(ModelDigestError) -> [String] {
         let index = "model.safetensors.index.json"
         guard directory.appending(index).withPlatformString({ access($0, F_OK) }) == 0 else {
             return ["config.json", "tokenizer.json", "model.safetensors"]
