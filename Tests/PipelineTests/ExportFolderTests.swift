@@ -42,7 +42,7 @@ import Testing
         #expect(again.status == 0, "\(again.errors)")
         #expect(work.exists(work.out.appending("notice.png/document.md")))
 
-        // The same document by another pipeline is another batch, and takes the place where it is told to.
+        // The same document by another pipeline and name is another batch, and takes the place where it is told to.
         let notice = work.archive.appending("notice.png").string
         #expect(try await work.quire("submit", notice, "--name", "n3", "--max-tokens", "7").status == 0)
         #expect(try await work.quire("export", "n3", "--out", work.out.string).status == 8)
@@ -50,6 +50,22 @@ import Testing
         let other = try await work.quire("export", "n3", "--out", work.out.string)
         #expect(other.status == 0, "\(other.output) \(other.errors)")
         #expect(work.text(work.out.appending("batch.json")).contains("\"n3\""))
+    }
+
+    @Test func `Of batches that nobody named, the one by another pipeline goes on with the export`() async throws {
+        let work = try await Workspace()
+        try await work.copySamples("scans/notice.png")
+        for _ in 1...2 {
+            #expect(try await work.quire("submit", work.archive.string).status == 0)
+            #expect(try await work.quire("export", "archive", "--out", work.out.string).status == 0)
+        }
+        #expect(try await work.quire("submit", work.archive.string, "--max-tokens", "9").status == 0)
+        let next = try await work.quire("export", "archive-2", "--out", work.out.string)
+        #expect(next.status == 0, "\(next.output) \(next.errors)")
+        #expect(work.text(work.out.appending("batch.json")).contains("\"archive-2\""))
+        #expect(
+            try await work.quire("submit", work.archive.string, "--max-tokens", "8", "--name", "mine").status == 0)
+        #expect(try await work.quire("export", "mine", "--out", work.out.string).status == 8)
     }
 
     @Test func `A list that no export wrote is left alone`() async throws {

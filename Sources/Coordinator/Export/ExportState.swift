@@ -33,7 +33,8 @@ struct ExportState: Codable {
     /// Throws where the folder holds a list that no export wrote, which would be replaced, or the export of another batch,
     /// whose list would be lost and whose documents would be mixed up with this one's.
     ///
-    /// Batches are told by name and source: one that was pruned and submitted again goes on with its export.
+    /// Batches are told by name and source: one that was pruned and submitted again goes on with its export. So does one of
+    /// the same folder by another pipeline, as after an update of the model, where nobody gave names to them.
     static func check(_ batch: Batch, in folder: FilePath) throws(ExportError) {
         let list = folder.appending(ExportNaming.batchFile)
         let head = BatchHead(list: list)
@@ -51,7 +52,7 @@ struct ExportState: Codable {
         if let other = last?.source ?? head?.source, other != BatchSource(batch.source) {
             throw .folderUnusable(folder, reason: "it holds the export of \(other.path). Choose another folder.")
         }
-        if let other = last?.batch ?? head?.batch, other != batch.name {
+        if let other = last?.batch ?? head?.batch, other != batch.name, !batch.isUnnamed(like: other) {
             throw .folderUnusable(
                 folder,
                 reason:

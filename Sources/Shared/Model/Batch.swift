@@ -1,3 +1,5 @@
+private import SystemPackage
+
 /// Whether a batch is worked on; stored in `batch.state`.
 ///
 /// Whether a batch is finished is not a state: it follows from its pages.
@@ -28,5 +30,22 @@ package struct Batch: Sendable, Identifiable {
         self.priority = priority
         self.pipeline = pipeline
         self.source = source
+    }
+}
+
+extension Batch {
+    /// The name of a batch to which nobody gives one; the second of that name ends in "-2", and so on.
+    static func baseName(of source: SourceLocation) -> String {
+        source.path.lastComponent.map { $0.string } ?? source.root
+    }
+
+    /// Whether nobody gave a name to this batch, nor to one of the same source that is called `other`.
+    package func isUnnamed(like other: String) -> Bool {
+        let base = Self.baseName(of: source)
+        return [name, other].allSatisfy { name in
+            guard name.hasPrefix(base) else { return false }
+            let rest = name.dropFirst(base.count)
+            return rest.isEmpty || rest.first == "-" && Int(rest.dropFirst()) != nil
+        }
     }
 }

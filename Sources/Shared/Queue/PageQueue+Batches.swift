@@ -113,7 +113,7 @@ extension PageQueue {
     private static func freeName(
         for source: SourceLocation, _ connection: Connection
     ) throws(DatabaseError) -> String {
-        let base = source.path.lastComponent.map { $0.string } ?? source.root
+        let base = Batch.baseName(of: source)
         var number = 1
         while true {
             let name = number == 1 ? base : "\(base)-\(number)"
