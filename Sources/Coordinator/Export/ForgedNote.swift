@@ -1,46 +1,79 @@
 /// Lines of text that look like the notes with which Quire tells of a page: `> **Page 3** failed: ...`.
 enum ForgedNote {
+    /// Bytes that are looked at: nobody knows what comes after so much that does not show.
+    private static let longest = 2000
+
     /// The place of the `>` that makes the line at `start` a quotation beginning with "Page" and a number; nil if it is
     /// none.
+    ///
+    /// The words may stand on later lines, up to a blank one.
     static func quotationMark(_ text: [UInt8], lineAt start: Int) -> Int? {
         var index = start
         var mark: Int?
+        skip(text, &index, mark: &mark)
+        guard mark != nil else { return nil }
         for letter in "page".utf8 {
-            skip(text, &index, mark: &mark, isBeforeWord: letter == UInt8(ascii: "p"))
-            guard mark != nil, character(text, &index) == letter else { return nil }
+            var ignored = mark
+            if letter != UInt8(ascii: "p") { skip(text, &index, mark: &ignored, isInWord: true) }
+            if index - start > longest { return mark }
+            guard character(text, &index) == letter else { return nil }
         }
-        var ignored: Int?
-        skip(text, &index, mark: &ignored, isBeforeWord: false)
+        skip(text, &index, mark: &mark, isInWord: true)
+        if index - start > longest { return mark }
         guard let next = character(text, &index) else { return mark }
         return next.isASCIIDigit ? mark : nil
     }
 
-    /// Skips what does not show: spaces, emphasis, tags, markers of lists and quotations, bytes that are not ASCII.
-    private static func skip(_ text: [UInt8], _ index: inout Int, mark: inout Int?, isBeforeWord: Bool) {
-        while index < text.count {
+    /// Skips what does not show, or does not keep a reader from taking the words behind it for a note: everything but letters
+    /// and digits of ASCII.
+    ///
+    /// Also tags, targets of links, and the numbers of lists and footnotes before the first word.
+    private static func skip(_ text: [UInt8], _ index: inout Int, mark: inout Int?, isInWord: Bool = false) {
+        let limit = min(text.count, index + longest + 1)
+        while index < limit {
             let byte = text[index]
             switch byte {
-            case UInt8(ascii: ">"):
-                if mark == nil { mark = index }
-                index += 1
-            case 0x20, 0x09, UInt8(ascii: "*"), UInt8(ascii: "_"), UInt8(ascii: "~"), UInt8(ascii: "`"),
-                UInt8(ascii: "\\"), UInt8(ascii: "#"), UInt8(ascii: "["), UInt8(ascii: "]"), UInt8(ascii: "-"),
-                UInt8(ascii: "+"), 0x80...0xFF:
-                index += 1
+            case UInt8(ascii: "\n"), UInt8(ascii: "\r"):
+                if mark == nil || LinkTarget.isBlankLine(text, at: index) { return }
+            case UInt8(ascii: ">") where mark == nil: mark = index
             case UInt8(ascii: "<"):
-                guard let tag = HTMLTag(text, at: index) else { return }
-                index = tag.end
-            case UInt8(ascii: "&"):
-                guard let (value, end) = entity(text, index), value == nil else { return }
-                index = end
-            case UInt8(ascii: "0")...UInt8(ascii: "9") where isBeforeWord:
+                if let tag = HTMLTag(text, at: index) { index = tag.end - 1 }
+            case UInt8(ascii: "]") where index + 1 < limit && text[index + 1] == UInt8(ascii: "("):
+                index = targetEnd(text, index) ?? index
+            case UInt8(ascii: "!") where index + 1 < limit && text[index + 1] == UInt8(ascii: "["):
+                // An image need not show, either.
                 var end = index
-                while end < text.count, text[end].isASCIIDigit { end += 1 }
-                guard end < text.count, text[end] == UInt8(ascii: ".") || text[end] == UInt8(ascii: ")") else { return }
-                index = end + 1
-            default: return
+                while end < limit, text[end] != UInt8(ascii: "\n"), text[end] != UInt8(ascii: "\r") {
+                    if text[end] == UInt8(ascii: "]"), end + 1 < limit, text[end + 1] == UInt8(ascii: "(") {
+                        index = targetEnd(text, end) ?? index
+                        break
+                    }
+                    end += 1
+                }
+            case UInt8(ascii: "[") where index + 1 < limit && text[index + 1] == UInt8(ascii: "^") && mark == nil:
+                if let end = text[index...].prefix(100).firstIndex(of: UInt8(ascii: "]")) { index = end }
+            case UInt8(ascii: "&"):
+                if let (value, end) = entity(text, index) {
+                    if value != nil { return }
+                    index = end - 1
+                }
+            case let byte where byte.isASCIIDigit && !isInWord:
+                var end = index
+                while end < limit, text[end].isASCIIDigit { end += 1 }
+                guard end < limit, text[end] == UInt8(ascii: ".") || text[end] == UInt8(ascii: ")") else { return }
+                index = end
+            case let byte where byte.isASCIILetter || byte.isASCIIDigit: return
+            default: break
             }
+            index += 1
         }
+    }
+
+    /// The place of the first `)` behind `start` on its line.
+    private static func targetEnd(_ text: [UInt8], _ start: Int) -> Int? {
+        let near = text[start...].prefix(longest)
+        let end = near.firstIndex { ")\n\r".utf8.contains($0) }
+        return end.flatMap { text[$0] == UInt8(ascii: ")") ? $0 : nil }
     }
 
     /// The next character in lower case, entities of ASCII letters and digits resolved; nil at the end of the line.

@@ -1,4 +1,4 @@
-/// One HTML tag as CommonMark takes it: complete, with attributes of plain syntax.
+/// One HTML tag as CommonMark takes it: complete, with attributes of plain syntax, and on one line.
 struct HTMLTag {
     struct Attribute {
         /// In lower case.
@@ -19,7 +19,8 @@ struct HTMLTag {
 
     /// The tag that begins at `start`, which is the place of a `<`; nil if none does.
     init?(_ text: [UInt8], at start: Int) {
-        let limit = min(text.count, start + Self.longest)
+        let near = text[start...].prefix(Self.longest)
+        let limit = near.firstIndex { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") } ?? near.endIndex
         var index = start + 1
         isClosing = index < limit && text[index] == UInt8(ascii: "/")
         if isClosing { index += 1 }
@@ -33,12 +34,8 @@ struct HTMLTag {
         endsWithSlash = false
         while true {
             let gap = index
-            var lineEnds = 0
-            while index < limit, text[index].isASCIISpace {
-                if text[index] == UInt8(ascii: "\n") { lineEnds += 1 }
-                index += 1
-            }
-            guard index < limit, lineEnds < 2 else { return nil }
+            while index < limit, text[index] == 0x20 || text[index] == 0x09 { index += 1 }
+            guard index < limit else { return nil }
             switch text[index] {
             case UInt8(ascii: ">"):
                 end = index + 1
@@ -64,10 +61,10 @@ struct HTMLTag {
         guard index > start else { return nil }
         let name = String(decoding: text[start..<index], as: UTF8.self).lowercased()
         var next = index
-        while next < limit, text[next].isASCIISpace { next += 1 }
+        while next < limit, text[next] == 0x20 || text[next] == 0x09 { next += 1 }
         guard next < limit, text[next] == UInt8(ascii: "=") else { return Attribute(name: name, value: nil) }
         next += 1
-        while next < limit, text[next].isASCIISpace { next += 1 }
+        while next < limit, text[next] == 0x20 || text[next] == 0x09 { next += 1 }
         guard next < limit else { return nil }
         let quote = text[next]
         if quote == UInt8(ascii: "\"") || quote == UInt8(ascii: "'") {

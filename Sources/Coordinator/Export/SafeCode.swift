@@ -5,7 +5,7 @@ enum SafeCode {
         "script", "img", "iframe", "object", "embed", "applet", "link", "meta", "base", "style", "svg", "math", "video",
         "audio", "source", "track", "canvas", "form", "input", "button", "textarea", "select", "option", "datalist",
         "frame", "frameset", "noframes", "noscript", "noembed", "template", "title", "head", "xmp", "plaintext",
-        "listing",
+        "listing", "pre",
         "details", "dialog", "marquee", "portal", "fencedframe", "bgsound",
     ]
     private static let actingAttributes: Set<String> = [
@@ -16,13 +16,15 @@ enum SafeCode {
 
     /// The code with a space behind each `<` that would begin something that acts, and behind the `]` of links that lead
     /// away outright.
-    static func text(_ code: [UInt8], isAtLineStart: Bool) -> [UInt8] {
+    ///
+    /// A line that a program could take for a note gets a backslash.
+    static func text(_ code: [UInt8]) -> [UInt8] {
         var out: [UInt8] = []
         out.reserveCapacity(code.count)
+        var isAtLineStart = true
         for (index, byte) in code.enumerated() {
-            if isAtLineStart, byte == UInt8(ascii: ">"), index == 0, isExactNote(code) {
-                out.append(UInt8(ascii: "\\"))
-            }
+            if isAtLineStart, byte == UInt8(ascii: ">"), isExactNote(code[index...]) { out.append(UInt8(ascii: "\\")) }
+            isAtLineStart = byte == UInt8(ascii: "\n") || byte == UInt8(ascii: "\r")
             out.append(byte)
             guard index + 1 < code.count else { break }
             if byte == UInt8(ascii: "<") {
@@ -35,35 +37,51 @@ enum SafeCode {
     }
 
     /// Whether a program that reads line by line would take this one for a note.
-    private static func isExactNote(_ line: [UInt8]) -> Bool {
-        let rest = line.dropFirst()
+    private static func isExactNote(_ line: ArraySlice<UInt8>) -> Bool {
+        let rest = line.dropFirst().prefix(200)
         return rest.drop { $0 == 0x20 || $0 == UInt8(ascii: "*") }.starts(with: "Page ".utf8)
     }
 
+    /// Bytes that a tag may have: one that is longer may do anything.
+    private static let longest = 2000
+
     private static func acts(_ code: [UInt8], at start: Int) -> Bool {
-        var index = start + 1
-        if code[index] == UInt8(ascii: "!") { return true }
-        if code[index] == UInt8(ascii: "/") { index += 1 }
-        let nameStart = index
-        while index < code.count, code[index].isASCIILetter || code[index].isASCIIDigit { index += 1 }
-        guard index > nameStart, code[nameStart].isASCIILetter else { return false }
-        if acting.contains(String(decoding: code[nameStart..<index], as: UTF8.self).lowercased()) { return true }
-        // Attributes up to the end of the tag, however malformed.
+        let isClosing = code[start + 1] == UInt8(ascii: "/")
+        let rest = code[(start + (isClosing ? 2 : 1))...].prefix(longest)
+        guard let first = rest.first else { return false }
+        if first == UInt8(ascii: "!") || first == UInt8(ascii: "?") { return true }
+        guard first.isASCIILetter else { return false }
+        let name = rest.prefix { $0.isASCIILetter || $0.isASCIIDigit }
+        if acting.contains(String(decoding: name, as: UTF8.self).lowercased()) { return true }
+        return hasActingAttribute(rest[name.endIndex...])
+    }
+
+    /// Whether a browser would find an attribute that acts in a tag behind its name, however malformed the tag.
+    private static func hasActingAttribute(_ tag: ArraySlice<UInt8>) -> Bool {
+        var index = tag.startIndex
         var name: [UInt8] = []
-        for byte in code[index...].prefix(2000) {
-            switch byte {
-            case UInt8(ascii: ">"): return false
-            case UInt8(ascii: "="):
+        while index < tag.endIndex {
+            let byte = tag[index]
+            index += 1
+            if byte == UInt8(ascii: ">") { return false }
+            if byte.isASCIISpace || byte == UInt8(ascii: "/") {
+                // The equals sign may come after a space.
+                if let next = tag[index...].first(where: { !$0.isASCIISpace }), next != UInt8(ascii: "=") { name = [] }
+            } else if byte != UInt8(ascii: "=") {
+                name.append(byte.isASCIILetter ? byte | 0x20 : byte)
+            } else {
                 let word = String(decoding: name, as: UTF8.self)
                 if actingAttributes.contains(word) || word.hasPrefix("on") || word.hasPrefix("xlink") { return true }
                 name = []
-            case let byte where byte.isASCIILetter: name.append(byte | 0x20)
-            // A name goes on until its equals sign, spaces between them included.
-            case let byte where byte.isASCIISpace: continue
-            default: name = []
+                index += tag[index...].prefix(while: \.isASCIISpace).count
+                guard let quote = tag[index...].first, quote == UInt8(ascii: "\"") || quote == UInt8(ascii: "'") else {
+                    continue
+                }
+                // A value without an end takes the rest of the page.
+                guard let end = tag[(index + 1)...].firstIndex(of: quote) else { return true }
+                index = end + 1
             }
-            if name.count > 40 { name.removeFirst(20) }
         }
-        return false
+        return tag.count >= longest - 100
     }
 }
