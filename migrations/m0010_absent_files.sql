@@ -54,6 +54,7 @@ DECLARE
   v_job quire.job;
   v_file bigint;
   v_due timestamptz;
+  v_before smallint := (SELECT f.fault_count FROM quire.batch_file f WHERE f.id = p_file);
 BEGIN
   SELECT * INTO v_job FROM quire.job j
   WHERE j.batch_id = p_batch AND j.id = p_job AND j.token = p_token AND j.worker_id IS NOT DISTINCT FROM p_worker
@@ -71,10 +72,13 @@ BEGIN
     WHERE f.id = p_file AND f.document_id = v_job.document_id
       AND (f.fault_at IS NULL OR f.fault_at < v_job.started_at);
   END IF;
-  INSERT INTO quire.attempt
-    (token, batch_id, document_id, first_page, n_pages, attempt, worker_id, started_at, outcome, error)
-  VALUES (p_token, p_batch, v_job.document_id, v_job.lease_first, v_job.first_page + v_job.n_pages - v_job.lease_first,
-    v_job.attempt, p_worker, v_job.started_at, 'released', p_reason);
+  -- What is tried each minute is told once.
+  IF NOT p_is_absent OR v_before IS DISTINCT FROM -1 THEN
+    INSERT INTO quire.attempt
+      (token, batch_id, document_id, first_page, n_pages, attempt, worker_id, started_at, outcome, error)
+    VALUES (p_token, p_batch, v_job.document_id, v_job.lease_first, v_job.first_page + v_job.n_pages - v_job.lease_first,
+      v_job.attempt, p_worker, v_job.started_at, 'released', p_reason);
+  END IF;
   SELECT n.file_id, n.due INTO v_file, v_due FROM quire.next_file(p_batch, v_job.document_id, NULL, '{}') n;
   IF v_file IS NULL THEN
     verdict := CASE WHEN quire.strand(p_batch, p_job) THEN 'stranded' ELSE 'waits' END;

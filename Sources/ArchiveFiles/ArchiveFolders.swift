@@ -13,6 +13,16 @@ package final class ArchiveFolders: Sendable {
     /// Digests of files that were hashed before: each range of a document asks again.
     private let digests = Mutex<[FileIdentity: SHA256Digest]>([:])
 
+    /// Questions that have not been answered, by their number.
+    private let questions = Mutex<[Int: Question]>([:])
+
+    private struct Question {
+        var root: String
+        var asked = ContinuousClock.now
+    }
+
+    /// For how long a look at a folder is waited for.
+    private static let patience = Duration.seconds(20)
     /// Some megabytes of memory.
     private static let mostDigests = 20_000
 
@@ -63,7 +73,8 @@ package final class ArchiveFolders: Sendable {
 
     /// Whether one of these files can be opened and read.
     package func canRead(anyOf files: [SourceLocation]) async -> Bool {
-        await PageRenderer.blocking { [self] () throws(Never) in
+        guard let root = files.first?.root else { return false }
+        return await ask(root, orElse: false) { [self] in
             files.contains { file in
                 guard let path = path(of: file), let source = try? SourceFile(path) else { return false }
                 // An empty file can be read as well as any.
@@ -74,7 +85,7 @@ package final class ArchiveFolders: Sendable {
 
     /// Whether a file of a batch is missing, and what the closest folder above it that is there says of that.
     package func absence(of file: SourceLocation, in folder: SourceLocation) async -> FileAbsence {
-        await PageRenderer.blocking { [self] () throws(Never) in
+        await ask(file.root, orElse: .unknown) { [self] in
             // Of a root that is not known here nobody can tell.
             guard let whole = path(of: folder), let path = path(of: file) else { return .unknown }
             guard path.withPlatformString({ access($0, F_OK) }) != 0, errno == ENOENT || errno == ENOTDIR else {
@@ -91,6 +102,30 @@ package final class ArchiveFolders: Sendable {
                 case .failure: return .unknown
                 }
             } while true
+        }
+    }
+
+    /// Looks on a thread that may block; `otherwise` where there is no answer in time, or where one is owed already: each
+    /// such question leaves a thread behind until its root answers.
+    private func ask<T: Sendable>(
+        _ root: String, orElse otherwise: T, _ body: @escaping @Sendable () -> T
+    ) async -> T {
+        let number: Int? = questions.withLock { questions in
+            let now = ContinuousClock.now
+            let isOwed = questions.values.contains { $0.root == root && now - $0.asked > Self.patience }
+            guard !isOwed else { return nil }
+            let number = (questions.keys.max() ?? 0) + 1
+            questions[number] = Question(root: root)
+            return number
+        }
+        guard let number else { return otherwise }
+        do throws(RenderError) {
+            return try await PatientReading.run(patience: Self.patience) { [self] _ throws(RenderError) in
+                defer { questions.withLock { _ = $0.removeValue(forKey: number) } }
+                return body()
+            }
+        } catch {
+            return otherwise
         }
     }
 

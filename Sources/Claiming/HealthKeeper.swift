@@ -22,13 +22,16 @@ package final class HealthKeeper: Sendable {
 
     private let probe: any MachineProbe
     private let queue: PageQueue
+    private let heartbeat: LeaseHeartbeat
     private let state = Mutex(State())
 
     private static let mostWitnesses = 20
 
-    package init(probe: any MachineProbe, queue: PageQueue) {
+    /// `heartbeat` knows the worker's number in the queue.
+    package init(probe: any MachineProbe, queue: PageQueue, heartbeat: LeaseHeartbeat) {
         self.probe = probe
         self.queue = queue
+        self.heartbeat = heartbeat
     }
 
     /// What to tell the queue; nil where all is well.
@@ -76,22 +79,20 @@ package final class HealthKeeper: Sendable {
 
     /// Tests what is unwell until the task is cancelled.
     package func run() async {
-        // A test of a mount that does not answer holds up no other test.
-        await withDiscardingTaskGroup { group in
-            while !Task.isCancelled {
-                let now = ContinuousClock.now
-                let (isMachineDue, batches) = state.withLock { state in
-                    let due = state.health.batchesDue(now).filter { !state.tests.contains($0) }
-                    state.tests.formUnion(due)
-                    return (state.health.isMachineDue(now), due.map { ($0, state.places[$0]) })
-                }
-                for (batch, place) in batches { group.addTask { await self.test(batch, place) } }
-                if isMachineDue {
-                    let fault = await probe.rendererFault()
-                    note { $0.tested(fault, now: .now) }
-                }
-                try? await Task.sleep(for: .milliseconds(200))
+        while !Task.isCancelled {
+            let now = ContinuousClock.now
+            let (isMachineDue, batches) = state.withLock { state in
+                let due = state.health.batchesDue(now).filter { !state.tests.contains($0) }
+                state.tests.formUnion(due)
+                return (state.health.isMachineDue(now), due.map { ($0, state.places[$0]) })
             }
+            // Nobody waits for a mount that does not answer, not even who leaves; it is asked by one test at a time.
+            for (batch, place) in batches { Task { await test(batch, place) } }
+            if isMachineDue {
+                let fault = await probe.rendererFault()
+                note { $0.tested(fault, now: .now) }
+            }
+            try? await Task.sleep(for: .milliseconds(200))
         }
     }
 
@@ -141,11 +142,17 @@ package final class HealthKeeper: Sendable {
     private func look(at place: Place) async -> Look {
         switch await probe.absence(of: place.file, in: place.batch.source) {
         case .moved: .seen
-        case .underEmptyFolder: .underEmptyFolder
+        // One machine without a mount leaves the files on it to those that have it; where none is left, the rest goes on.
+        case .underEmptyFolder: await areOthersWell(place.batch) ? .unseen : .underEmptyFolder
         case .withoutBatch: .unseen
         // Files that are all refused say that the mount is sick.
         case .unknown: await probe.canRead(anyOf: place.witnesses + [place.file]) ? .seen : .unseen
         }
+    }
+
+    /// Whether there are other workers for the batch that lack nothing; false where nobody can tell.
+    private func areOthersWell(_ batch: Batch) async -> Bool {
+        (try? await queue.areOthersWell(for: batch, besides: heartbeat.workerID)) ?? false
     }
 
     private func note(_ change: (inout WorkerHealth) -> String?) {

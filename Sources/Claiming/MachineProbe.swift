@@ -1,6 +1,6 @@
 package import Shared
 
-/// What a worker can find out about its own machine.
+/// What a worker can find out about its own machine; each answer comes within a minute, whatever the machine does.
 package protocol MachineProbe: Sendable {
     /// Why the renderer does not work; nil where it does.
     func rendererFault() async -> String?

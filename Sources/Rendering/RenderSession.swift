@@ -21,6 +21,8 @@ package struct RenderedPage: Sendable {
 /// The child works one page ahead at most: it then waits for the pipe to be emptied.
 package actor RenderSession {
     private nonisolated let work: SessionWork
+    /// A disk or share does not answer: nothing more is asked of it.
+    private var isGivenUp = false
 
     init(_ work: SessionWork) {
         self.work = work
@@ -30,11 +32,21 @@ package actor RenderSession {
     package nonisolated var pageCount: Int? { work.pageCount }
 
     /// The next page; nil after the last one, after `cancel` and when the task is cancelled.
+    ///
+    /// One whose disk or share does not answer is `unanswered`, and the last.
     package func next() async -> RenderedPage? {
+        guard !isGivenUp else { return nil }
         let work = work
         return await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                work.queue.async { continuation.resume(returning: work.next()) }
+            do throws(RenderError) {
+                return try await PatientReading.run(on: work.queue, patience: work.patience) {
+                    progress throws(RenderError) in work.next(progress)
+                }
+            } catch {
+                isGivenUp = true
+                work.cancel()
+                return RenderedPage(
+                    page: work.page, result: .failure(error), seconds: work.patience / .seconds(1))
             }
         } onCancel: {
             work.cancel()

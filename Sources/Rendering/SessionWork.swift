@@ -22,8 +22,10 @@ final class SessionWork: @unchecked Sendable {
         var isCancelled = false
         var process: ChildProcess?
         var pageCount: Int?
+        /// The page that is being read, or was last.
+        var page: Int
     }
-    private let control = Mutex(Control())
+    private let control: Mutex<Control>
 
     /// `open` gives the document, once.
     init(
@@ -34,7 +36,14 @@ final class SessionWork: @unchecked Sendable {
         self.open = open
         self.limits = limits
         remaining = pages
+        control = Mutex(Control(page: pages.lowerBound))
     }
+
+    /// For how long a page may stand still: a child has its own limit, and whatever else is read is a file.
+    var patience: Duration { .seconds(limits.wholeSecondsPerPage + 30) }
+
+    /// From any thread: the page that is being read, or was last.
+    var page: Int { control.withLock { $0.page } }
 
     /// How many pages the child says that the document has; nil until it has opened it.
     var pageCount: Int? { control.withLock { $0.pageCount } }
@@ -50,20 +59,22 @@ final class SessionWork: @unchecked Sendable {
     }
 
     /// The next page; nil at the end.
-    func next() -> RenderedPage? {
+    func next(_ progress: PatientReading.Progress) -> RenderedPage? {
         guard let range = remaining, !isCancelled else {
             drop()
             return nil
         }
         let page = range.lowerBound
+        control.withLock { $0.page = page }
         let start = DispatchTime.now().uptimeNanoseconds
         var rendered: RenderedPage
         do throws(RenderError) {
-            rendered = try render(page, to: range.upperBound)
+            rendered = try render(page, to: range.upperBound, progress)
         } catch {
             let waited = Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9
             rendered = RenderedPage(page: page, result: .failure(error), seconds: waited)
         }
+        progress.advance()
         if let change = change() {
             rendered = RenderedPage(page: page, result: .failure(change), seconds: rendered.seconds)
         }
@@ -92,9 +103,12 @@ final class SessionWork: @unchecked Sendable {
     }
 
     /// An error thrown here costs this page only, unless `failure` says otherwise.
-    private func render(_ page: Int, to last: Int) throws(RenderError) -> RenderedPage {
+    private func render(
+        _ page: Int, to last: Int, _ progress: PatientReading.Progress
+    ) throws(RenderError) -> RenderedPage {
         if let failure { throw failure }
-        let child = try opened(from: page, to: last)
+        let child = try opened(from: page, to: last, progress)
+        progress.advance()
         do throws(RenderError) {
             let limits = limits
             let message = try child.next { header in
@@ -124,13 +138,16 @@ final class SessionWork: @unchecked Sendable {
     }
 
     /// The running child, or a new one that has opened the document; what fails here fails for every page.
-    private func opened(from first: Int, to last: Int) throws(RenderError) -> RenderChild {
+    private func opened(
+        from first: Int, to last: Int, _ progress: PatientReading.Progress
+    ) throws(RenderError) -> RenderChild {
         if let child { return child }
         do throws(RenderError) {
             let source = if let source { source } else { try open() }
             self.source = source
             let document = try DocumentFile(source)
             _ = try document.format()
+            progress.advance()
             let (child, opened) = try RenderChild.opening(
                 document, with: executable,
                 RenderRequest(.pages, first: first, last: last, limits: limits, parent: getpid()))

@@ -138,7 +138,8 @@ struct Worker: AsyncParsableCommand {
 
         let folders = ArchiveFolders(roots: configuration.roots)
         let health = HealthKeeper(
-            probe: Machine(renderer: renderer, folders: folders), queue: PageQueue(database: hearts))
+            probe: Machine(renderer: renderer, folders: folders), queue: PageQueue(database: hearts),
+            heartbeat: heartbeat)
         let departure = Departure(queue: PageQueue(database: hearts), heartbeat: heartbeat, drain: drain)
         let wakeUp = WakeUp()
         let loop = ClaimLoop(

@@ -21,11 +21,11 @@ import Testing
     private func worker(
         model: String = "0123456789abcdef", silent: Double = 3,
         version: String = QuireVersion.engine, isDraining: Bool = false, roots: [String]? = nil,
-        precision: String = "bf16", unwell: String? = nil
+        precision: String = "bf16", unwell: String? = nil, leasedPages: Int = 0
     ) -> WorkerStatus {
         WorkerStatus(
             id: 1, name: "w1", host: "here", pid: 7, device: "cpu (2 threads)", version: version, modelDigest: model,
-            secondsSinceSeen: silent, leasedPages: 4, isDraining: isDraining, roots: roots, engineVersion: version,
+            secondsSinceSeen: silent, leasedPages: leasedPages, isDraining: isDraining, roots: roots, engineVersion: version,
             precision: precision, unwell: unwell, unwellSince: unwell.map { _ in "2026-01-02T03:04:05.000Z" })
     }
 
@@ -37,7 +37,7 @@ import Testing
 
     @Test func `A report tells states, workers and problems`() {
         let problem = ProblemGroup(reason: "Bad\nimage.", count: 5, batch: "archive", path: "a.pdf", page: 3)
-        let lines = StatusReport(batches: [batch()], workers: [worker()], problems: [problem]).lines
+        let lines = StatusReport(batches: [batch()], workers: [worker(leasedPages: 4)], problems: [problem]).lines
         #expect(
             lines == [
                 "archive  (open, tiny)",
@@ -88,6 +88,8 @@ import Testing
         let note = notes([idle], [unwell], waits: [ready])[0]
         #expect(note.contains("unwell") && note.contains("w1 on here: It cannot see the folder of archive."))
         #expect(notes([idle], [unwell, worker()], waits: [ready]).isEmpty, "another one works")
+        let busy = worker(unwell: "It cannot see another folder.", leasedPages: 4)
+        #expect(notes([idle], [busy], waits: [ready]).isEmpty, "it reads another batch's pages")
         let file = BatchWait.FaultyFile(path: "1931/a.pdf", fault: "The file\ncannot be opened.")
         let faulty = notes([idle], [unwell], waits: [BatchWait(batch: 1, root: "nas", hasReady: false, file: file)])[0]
         #expect(faulty.contains("1931/a.pdf: The file cannot be opened."))

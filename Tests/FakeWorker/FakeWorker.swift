@@ -71,7 +71,7 @@ struct FakeWorker: AsyncParsableCommand {
         let mounts = try mounts()
         let folders = mounts.isEmpty ? nil : ArchiveFolders(roots: mounts)
         let machine = FakeMachine(renderer: renderer.map { FilePath($0) }, folders: folders)
-        let health = HealthKeeper(probe: machine, queue: PageQueue(database: hearts))
+        let health = HealthKeeper(probe: machine, queue: PageQueue(database: hearts), heartbeat: heartbeat)
         let departure = Departure(queue: PageQueue(database: hearts), heartbeat: heartbeat, drain: drain)
         let wakeUp = WakeUp()
         let loop = ClaimLoop(

@@ -25,7 +25,7 @@ import Testing
     ) async throws -> (verdict: LeaseVerdict, health: HealthKeeper) {
         let fixture = try await (documents > 1 ? WorkerFixture(pages: 1, 1, 1) : WorkerFixture(pages: 1))
         let lease = try #require(try await fixture.claim()).lease
-        let health = HealthKeeper(probe: machine, queue: fixture.queue)
+        let health = HealthKeeper(probe: machine, queue: fixture.queue, heartbeat: fixture.heartbeat)
         return (await health.verdict(on: LeaseProblem(kind, reason: "It is so."), lease: lease, page: 1), health)
     }
 
@@ -67,10 +67,30 @@ import Testing
         #expect(health.hiddenBatches.isEmpty && health.unwell == nil)
     }
 
+    @Test func `files below a folder that is empty here are left to another worker that is well`() async throws {
+        let fixture = try await WorkerFixture(pages: 1)
+        let lease = try #require(try await fixture.claim()).lease
+        var identity = WorkerFixture.identity
+        identity.name = "w2"
+        let other = try await fixture.queue.register(identity)
+        let health = HealthKeeper(
+            probe: Machine(absence: .underEmptyFolder), queue: fixture.queue, heartbeat: fixture.heartbeat)
+        let problem = LeaseProblem(.fileOrMount, reason: "It is so.")
+        // Where the other one does not see them either, the rest of the batch must go on.
+        _ = try await fixture.queue.heartbeat(worker: other, tokens: [], unwell: "It sees nothing.")
+        guard case .file(_, true) = await health.verdict(on: problem, lease: lease, page: nil) else {
+            Issue.record("Nobody else is well.")
+            return
+        }
+        _ = try await fixture.queue.heartbeat(worker: other, tokens: [])
+        #expect(await health.verdict(on: problem, lease: lease, page: nil) == .machine)
+        #expect(health.hiddenBatches == [fixture.batch])
+    }
+
     @Test func `a renderer that is killed is the machine's failure, until one page alone is`() async throws {
         let fixture = try await WorkerFixture(pages: 3)
         let lease = try #require(try await fixture.claim()).lease
-        let health = HealthKeeper(probe: Machine(), queue: fixture.queue)
+        let health = HealthKeeper(probe: Machine(), queue: fixture.queue, heartbeat: fixture.heartbeat)
         func killed(_ page: Int) async -> LeaseVerdict {
             await health.verdict(on: LeaseProblem(.machineOrContent, reason: "Killed."), lease: lease, page: page)
         }

@@ -70,9 +70,10 @@ package enum BatchObstacle {
                 && worker.precision == batch.pipeline.precision && worker.secondsSinceSeen < StatusReport.silenceLimit
                 && !worker.isDraining && wait.map { worker.roots?.contains($0.root) ?? true } ?? true
         }
-        guard let first = able.first, let unwell = first.unwell, able.allSatisfy({ $0.unwell != nil }) else {
-            return nil
-        }
+        // Who is unwell for another batch's sake may be reading a third one.
+        guard let first = able.first, let unwell = first.unwell,
+            able.allSatisfy({ $0.unwell != nil && $0.leasedPages == 0 })
+        else { return nil }
         return "all workers for this batch are unwell, and go on by themselves when they are well again. "
             + "\(OneLine.text(first.name)) on \(OneLine.text(first.host)): \(OneLine.text(unwell))"
     }

@@ -10,9 +10,13 @@ package struct Standstill: Sendable {
     }
 
     package static let patience = Duration.seconds(180)
+    /// So long without a reason means that pages are in hand; a file that is tried again is in hand for a moment.
+    private static let moment = Duration.seconds(30)
 
     /// When a reason was first met since the last page was settled.
     private var since: ContinuousClock.Instant?
+    /// When a reason was met last.
+    private var last: ContinuousClock.Instant?
     private var settled = 0
     private var told: String?
 
@@ -23,6 +27,8 @@ package struct Standstill: Sendable {
     package mutating func note(_ reason: String?, settled: Int, now: ContinuousClock.Instant) -> Step {
         if settled != self.settled { (self.settled, since) = (settled, nil) }
         guard let reason else { return .goOn }
+        if let last, now - last > Self.moment { since = nil }
+        last = now
         let begun = since ?? now
         since = begun
         if now - begun >= Self.patience { return .end(reason: reason) }

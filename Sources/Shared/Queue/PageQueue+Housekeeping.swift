@@ -58,9 +58,33 @@ extension PageQueue {
         return try rows[0].double()
     }
 
-    /// After the server's clock was set back: who was seen in its future was seen now.
+    /// After the server's clock was set back: what was noted in its future is of now, and nothing waits for the whole step.
+    ///
+    /// Bears repetition, as all processes notice. Rows that somebody holds are just being written by the new clock.
     func forgetFuture() async throws(DatabaseError) {
-        try await database.query("UPDATE quire.worker SET seen_at = now() WHERE ended_at IS NULL AND seen_at > now()")
+        for statement in [
+            "UPDATE quire.worker SET seen_at = now() WHERE ended_at IS NULL AND seen_at > now()",
+            """
+            WITH ahead AS MATERIALIZED (
+              SELECT j.batch_id, j.id FROM quire.job j WHERE j.state = 'leased' AND j.started_at > now()
+              FOR UPDATE SKIP LOCKED)
+            UPDATE quire.job j SET started_at = now(), due = now() + j.lease_seconds * interval '1 second'
+            FROM ahead a WHERE j.batch_id = a.batch_id AND j.id = a.id
+            """,
+            // When they were to be tried again is not known any more: soon does no harm.
+            """
+            WITH ahead AS MATERIALIZED (
+              SELECT j.batch_id, j.id FROM quire.job j
+              WHERE j.state = 'waiting' AND j.due < 'infinity' AND j.due > now() + interval '1 minute'
+              FOR UPDATE SKIP LOCKED)
+            UPDATE quire.job j SET due = now() + interval '1 minute' FROM ahead a WHERE j.batch_id = a.batch_id AND j.id = a.id
+            """,
+            """
+            WITH ahead AS MATERIALIZED (
+              SELECT f.id FROM quire.batch_file f WHERE f.fault_at > now() FOR NO KEY UPDATE SKIP LOCKED)
+            UPDATE quire.batch_file f SET fault_at = now() FROM ahead a WHERE f.id = a.id
+            """,
+        ] { try await database.query(statement) }
     }
 
     private func rescueLost(_ canHear: @escaping @Sendable (Double) -> Bool) async throws(DatabaseError) {

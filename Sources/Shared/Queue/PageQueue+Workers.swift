@@ -1,4 +1,21 @@
 extension PageQueue {
+    /// Whether another worker that claims pages of this batch lives and is not unwell.
+    package func areOthersWell(for batch: Batch, besides worker: Int64) async throws(DatabaseError) -> Bool {
+        let rows = try await database.query(
+            """
+            SELECT FROM quire.worker w
+            WHERE w.id <> $1 AND w.ended_at IS NULL AND NOT w.should_drain AND w.unwell IS NULL
+              AND w.seen_at > now() - $2::float8 * interval '1 second' AND w.model_digest = $3
+              AND coalesce(w.engine_version, w.version) = $4 AND coalesce(w.precision, 'bf16') = $5
+              AND (w.roots IS NULL OR $6 = ANY (w.roots)) LIMIT 1
+            """,
+            [
+                .int(worker), .double(Self.silenceSeconds), .text(batch.pipeline.modelDigest),
+                .text(batch.pipeline.engineVersion), .text(batch.pipeline.precision), .text(batch.source.root),
+            ])
+        return !rows.isEmpty
+    }
+
     /// All workers that have not ended, and the latest so many that have, oldest first.
     package func workerActivity(includingEnded limit: Int) async throws(DatabaseError) -> [WorkerActivity] {
         let rows = try await database.query(
