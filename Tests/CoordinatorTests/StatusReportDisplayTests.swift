@@ -25,7 +25,8 @@ import Testing
     ) -> WorkerStatus {
         WorkerStatus(
             id: 1, name: "w1", host: "here", pid: 7, device: "cpu (2 threads)", version: version, modelDigest: model,
-            secondsSinceSeen: silent, leasedPages: leasedPages, isDraining: isDraining, roots: roots, engineVersion: version,
+            secondsSinceSeen: silent, leasedPages: leasedPages, isDraining: isDraining, roots: roots,
+            engineVersion: version,
             precision: precision, unwell: unwell, unwellSince: unwell.map { _ in "2026-01-02T03:04:05.000Z" })
     }
 
