@@ -105,6 +105,8 @@ import Testing
             for number in 0..<3 {
                 let queue = fixture.another()
                 let worker = try await fixture.worker("w\(number)", pid: Int32(number))
+                // Only a first connection that fails is not tried again.
+                try await queue.database.query("SELECT 1")
                 group.addTask {
                     while let lease = try await fixture.claim(worker, on: queue) {
                         for page in lease.pages {
