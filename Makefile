@@ -77,7 +77,7 @@ accuracy: build ## Compare bf16 and int8 with f32: scores, tokens, text
 	@$(BIN)/quire-bench accuracy --json $(OUT)/bench/accuracy.jsonl --prompt "$$(printf '<image>\nFree OCR.')"
 
 .PHONY: bench-queue
-bench-queue: build ## Measure the job tables with 1,000,000 and 10,000,000 queued pages (10 minutes)
+bench-queue: build ## Measure the job tables with 1,000,000 and 10,000,000 queued pages (6 minutes)
 	@mkdir -p $(OUT)/bench
 	@$(BIN)/quire-bench queue --pages 1000000 10000000 --seconds 30 --json $(OUT)/bench/queue.jsonl
 	@$(BIN)/quire-bench queue --pages 1000000 10000000 --seconds 30 --pace 10000 --json $(OUT)/bench/queue.jsonl
@@ -95,7 +95,7 @@ bench-export: build ## Export batches of 50,000 and 200,000 documents twice: tim
 
 # Needs root for the second host (a network namespace); without it that part is left out, and it says so.
 .PHONY: soak
-soak: build ## Crashes, and an ordinary week's faults, while 20,000 pages are done each time (25 minutes)
+soak: build ## Crashes, and an ordinary week's faults, while 20,000 pages are done each time (20 minutes)
 	@mkdir -p $(OUT)/bench
 	@$(BIN)/quire-soak --json $(OUT)/bench/queue.jsonl
 

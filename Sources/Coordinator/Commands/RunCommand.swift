@@ -16,6 +16,8 @@ package struct RunCommand: AsyncParsableCommand {
             Given again it goes on where it stopped: after an interruption (Ctrl-C, a crash, a power cut), or with files \
             that were added. When nothing is new it only brings the export up to date.
 
+            Where a mount or the renderer is away, it says so, waits three minutes for it, and then ends with what there is.
+
             Ctrl-C lets the workers finish the pages in hand; a second one gives these back to be done later; a third one \
             ends them at once. A page that is lost costs only its own time.
 
