@@ -1,5 +1,5 @@
 internal import Dispatch
-package import Synchronization
+internal import Synchronization
 
 /// Reading from a disk or a share that may cease to answer, such as one mounted from a host that is gone.
 package enum PatientReading {
@@ -29,44 +29,45 @@ package enum PatientReading {
         on queue: DispatchQueue, patience: Duration, _ body: @escaping @Sendable (Progress) throws(RenderError) -> T
     ) async throws(RenderError) -> T {
         let progress = Progress()
-        let answer = Answer<Result<T, RenderError>>()
+        let answer = Answer<T>()
         let result = await withCheckedContinuation { continuation in
             answer.expect(continuation)
             queue.async { answer.give(Result { () throws(RenderError) in try body(progress) }) }
-            Task {
-                await answer.watch(progress, patience) {
-                    .failure(
-                        RenderError(
-                            .unanswered,
-                            "The file could not be read for \(patience.components.seconds) seconds: the disk or share does "
-                                + "not answer."))
-                }
-            }
+            Task { await answer.watch(progress, patience) }
         }
         return try result.get()
     }
 
     /// Given once: by the reading, or by who watches it.
-    private final class Answer<Value: Sendable>: Sendable {
-        private let waiting = Mutex<CheckedContinuation<Value, Never>?>(nil)
+    private final class Answer<T: Sendable>: Sendable {
+        private let waiting = Mutex<CheckedContinuation<Result<T, RenderError>, Never>?>(nil)
 
-        func expect(_ continuation: CheckedContinuation<Value, Never>) { waiting.withLock { $0 = continuation } }
+        func expect(_ continuation: CheckedContinuation<Result<T, RenderError>, Never>) {
+            waiting.withLock { $0 = continuation }
+        }
 
-        func give(_ value: Value) {
+        func give(_ result: Result<T, RenderError>) {
             let continuation = waiting.withLock { waiting in
                 defer { waiting = nil }
                 return waiting
             }
-            continuation?.resume(returning: value)
+            continuation?.resume(returning: result)
         }
 
-        func watch(_ progress: Progress, _ patience: Duration, orElse otherwise: @Sendable () -> Value) async {
+        func watch(_ progress: Progress, _ patience: Duration) async {
             var seen = -1
             var since = ContinuousClock.now
             while waiting.withLock({ $0 != nil }) {
                 let parts = progress.parts.load(ordering: .relaxed)
                 if parts != seen { (seen, since) = (parts, .now) }
-                guard ContinuousClock.now - since < patience else { return give(otherwise()) }
+                guard ContinuousClock.now - since < patience else {
+                    return give(
+                        .failure(
+                            RenderError(
+                                .unanswered,
+                                "The file could not be read for \(patience.components.seconds) seconds: the disk or share "
+                                    + "does not answer.")))
+                }
                 try? await Task.sleep(for: min(patience / 10, .seconds(1)))
             }
         }

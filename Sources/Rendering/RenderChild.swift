@@ -18,6 +18,8 @@ final class RenderChild {
     /// Whether what was said during the last message may be about the next: a child goes on at once with the first page.
     private var keepsNoise = false
     private var errorsEnded = false
+    /// For how many seconds the child had computed when it had been waited for, for a second; nil where it was faster.
+    private var computed: Double?
 
     private static let noiseKept = 8192
     private static let longestSentence = 65_536
@@ -58,7 +60,7 @@ final class RenderChild {
         if !keepsNoise { noise = [] }
         keepsNoise = false
         let deadline = Self.now() + Double(limits.wholeSecondsPerPage)
-        let computed = process.use?.seconds ?? 0
+        computed = nil
         do throws(Interruption) {
             let head = try read(FrameHeader.byteCount, until: deadline)
             guard let header = FrameHeader(bytes: head) else { throw .failed(disagreement("an unknown message")) }
@@ -74,7 +76,7 @@ final class RenderChild {
             keepsNoise = header.status == .opened
             return Message(header: header, payload: try read(length, until: deadline))
         } catch {
-            let isKept = isKept(since: computed)
+            let isKept = isKept
             process.kill()
             switch error {
             case .late:
@@ -121,10 +123,9 @@ final class RenderChild {
     /// Of a shorter time nothing can be told.
     private static let tellingSeconds = 10.0
 
-    /// Whether the child waits for a disk or a share, or has got next to no time; `computed` is for how many seconds it had
-    /// computed when it was asked.
-    private func isKept(since computed: Double) -> Bool {
-        guard let use = process.use else { return false }
+    /// Whether the child waits for a disk or a share, or has got next to no time.
+    private var isKept: Bool {
+        guard let computed, let use = process.use else { return false }
         let limit = Double(limits.wholeSecondsPerPage)
         return use.isWaitingForDisk || limit >= Self.tellingSeconds && use.seconds - computed < Self.leastShare * limit
     }
@@ -210,8 +211,9 @@ final class RenderChild {
                 pollfd(fd: process.output.raw, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: errorsEnded ? -1 : process.errors.raw, events: Int16(POLLIN), revents: 0),
             ]
-            let ready = poll(&polled, 2, Int32(min(left * 1000 + 1, 3_600_000)))
+            let ready = poll(&polled, 2, Int32(min(left * 1000 + 1, computed == nil ? 1000 : 3_600_000)))
             if ready < 0, errno != EINTR { throw .failed(RenderError(lastErrorDuring: "wait for quire-render")) }
+            if ready == 0, computed == nil { computed = process.use?.seconds }
             if ready <= 0 { continue }
             if polled[1].revents != 0 { readErrors() }
             if polled[0].revents != 0 { return }
