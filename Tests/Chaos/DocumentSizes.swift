@@ -1,3 +1,5 @@
+internal import TestSupport
+
 /// How many pages each document of a run has: from 1 to 97, drawn by a seed.
 enum DocumentSizes {
     static func draw(pages: Int, seed: UInt64) -> [Int] {

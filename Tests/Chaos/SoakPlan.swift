@@ -1,3 +1,5 @@
+internal import TestSupport
+
 /// How large a run is and what is done to it; the same seed gives the same faults after the same numbers of pages.
 package struct SoakPlan: Sendable {
     package var seed: UInt64 = 1

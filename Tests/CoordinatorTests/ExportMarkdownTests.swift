@@ -1,4 +1,5 @@
 import Coordinator
+import TestSupport
 import Testing
 
 /// What the model wrote comes out harmless, and what is honest comes out as it is.
@@ -255,7 +256,7 @@ import Testing
             "\r", "{#page-2}",
             "\"", "'", "=", "<td onclick=", "<iframe", "<svg",
         ]
-        var generator = SplitMix(state: 7)
+        var generator = SeededGenerator(seed: 7)
         for _ in 0..<20_000 {
             let text = (0..<Int.random(in: 1...14, using: &generator)).map { _ in
                 pieces[Int.random(in: 0..<pieces.count, using: &generator)]
@@ -302,7 +303,7 @@ import Testing
             "<center>Table 1: a caption</center>", "***", "- [x] done", "[^1]: A note.",
             "Line one\\\nline two  \nline three",
         ]
-        var generator = SplitMix(state: 11)
+        var generator = SeededGenerator(seed: 11)
         for _ in 0..<5_000 {
             let text = (0..<Int.random(in: 1...12, using: &generator)).map { _ in
                 pieces[Int.random(in: 0..<pieces.count, using: &generator)]
@@ -322,17 +323,6 @@ import Testing
         ] {
             let text = String(repeating: piece, count: 200_000 / piece.utf8.count)
             #expect(SafeMarkdown.text(text).utf8.count >= text.utf8.count)
-        }
-    }
-
-    private struct SplitMix: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = state
-            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-            return z ^ (z >> 31)
         }
     }
 }

@@ -7,18 +7,7 @@ import TestSupport
 import Testing
 
 @Suite struct HostileFilesTests {
-    private static let fixtures = FilePath(#filePath).removingLastComponent().removingLastComponent()
-        .appending("RenderingTests/Fixtures")
     private static let good = ["grey8.tiff", "pages5.tiff", "rgb8.png", "rgb444.jpg", "grey1.png", "g4.tiff"]
-
-    private static func bytes(_ name: String) throws -> [UInt8] {
-        let file = try FileDescriptor.open(fixtures.appending(name), .readOnly)
-        return try file.closeAfter {
-            var buffer = [UInt8](repeating: 0, count: 1 << 20)
-            let count = try buffer.withUnsafeMutableBytes { try file.read(into: $0) }
-            return Array(buffer.prefix(count))
-        }
-    }
 
     private static func names(in folder: FilePath) -> [String] {
         guard let stream = folder.withPlatformString({ opendir($0) }) else { return [] }
@@ -64,12 +53,12 @@ import Testing
             // Each another content; what follows the end of an image is not looked at.
             let suffix = (0..<4).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }
             let folder = number % 4 == 0 ? "slow" : "archive"
-            try scratch.makeFile("\(folder)/\(number)-\(name)", try Self.bytes(name) + suffix)
+            try scratch.makeFile("\(folder)/\(number)-\(name)", try ImageFixture.bytes(name) + suffix)
         }
-        let endless = try Self.bytes("endless-time.pdf")
+        let endless = try ImageFixture.bytes("endless-time.pdf")
         try scratch.makeFile("slow/100-hangs.pdf", endless)
         try scratch.makeFile("archive/120-crashes.pdf", endless + Array("\n".utf8))
-        try scratch.makeFile("archive/140-swells.pdf", try Self.bytes("endless-memory.pdf"))
+        try scratch.makeFile("archive/140-swells.pdf", try ImageFixture.bytes("endless-memory.pdf"))
         try scratch.makeFile("archive/160-damaged.pdf", Array("%PDF-1.4 nothing".utf8))
         let crashing = scratch.path.appending("archive/120-crashes.pdf")
 

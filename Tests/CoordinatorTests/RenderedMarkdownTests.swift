@@ -25,7 +25,7 @@ import Testing
     ]
 
     @Test func `Nothing acts, leads away, passes for a note or reaches into the next page`() async throws {
-        var generator = SplitMix(state: 5)
+        var generator = SeededGenerator(seed: 5)
         let pages = (0..<3_000).map { _ in
             (0..<Int.random(in: 2...20, using: &generator)).map { _ in
                 Self.pieces.randomElement(using: &generator) ?? ""
@@ -105,17 +105,6 @@ import Testing
                 if target.contains(":") || target.contains("..") || target.contains("%2e") { return "a target" }
             }
             return nil
-        }
-    }
-
-    private struct SplitMix: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = state
-            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-            return z ^ (z >> 31)
         }
     }
 }

@@ -12,13 +12,15 @@ import Testing
     private let database: Database
     private let queue: PageQueue
     private let batch: Batch
+    private let png: [UInt8]
     /// What is started as `quire-render`.
     private var program: FilePath { scratch.path.appending("quire-render") }
 
     init() async throws {
         scratch = try TemporaryDirectory(prefix: "quire-machine")
+        png = try ImageFixture.bytes("rgb8.png")
         try scratch.makeFolder("archive")
-        for number in 1...3 { try scratch.makeFile("archive/\(number).png", Self.png + [UInt8(number)]) }
+        for number in 1...3 { try scratch.makeFile("archive/\(number).png", png + [UInt8(number)]) }
         try scratch.makeFile("archive/damaged.pdf", Array("%PDF-1.4 nothing".utf8))
         database = Database(connectionString: try await TestPostgres.shared.makeDatabase())
         queue = PageQueue(database: database)
@@ -29,15 +31,6 @@ import Testing
             priority: 0
         ).batch
     }
-
-    private static let png: [UInt8] = {
-        let path = FilePath(#filePath).removingLastComponent().removingLastComponent()
-            .appending("RenderingTests/Fixtures/rgb8.png")
-        guard let file = try? FileDescriptor.open(path, .readOnly) else { return [] }
-        var buffer = [UInt8](repeating: 0, count: 1 << 20)
-        let count = try? file.closeAfter { try buffer.withUnsafeMutableBytes { try file.read(into: $0) } }
-        return Array(buffer.prefix(count ?? 0))
-    }()
 
     private static let patience = Array(repeating: Duration.milliseconds(100), count: 300)
 
@@ -83,7 +76,7 @@ import Testing
             """
         var before = try await database.query(digests)
         try install("exit 1")
-        try scratch.makeFile("archive/1.png", Self.png + [9])
+        try scratch.makeFile("archive/1.png", png + [9])
         await #expect(throws: RenderError.self) { try await submit() }
         var after = try await database.query(digests)
         #expect(try before[0].text() == after[0].text())
@@ -106,7 +99,7 @@ import Testing
         try installTrue()
         _ = try await submit(pauses: Self.patience)
         try install("kill -9 $$")
-        try scratch.makeFile("archive/1.png", Self.png + [1])
+        try scratch.makeFile("archive/1.png", png + [1])
         let report = try await submit(pauses: [.milliseconds(10)])
         // The others are looked into again where they were written just before.
         #expect(report.unreadable.contains { $0.path.lastComponent?.string == "1.png" })

@@ -60,8 +60,9 @@ package final class PowerCut {
     /// Leaves in the folder what the disk holds.
     package func lose(_ loss: Loss) throws {
         guard loss != .none else { return }
-        var generator = Generator(state: 0)
-        if case .some(let seed) = loss { generator.state = seed }
+        var seed: UInt64 = 0
+        if case .some(let own) = loss { seed = own }
+        var generator = SeededGenerator(seed: seed)
         let tree = Node(isFolder: true)
         try load(before, into: tree)
         for operation in operations() { try tree.replay(operation, below: root.string, copies: log.string) }
@@ -96,17 +97,6 @@ package final class PowerCut {
             child.length = child.durable.count
             node.names[name] = child
             node.durableNames[name] = child
-        }
-    }
-
-    struct Generator: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = state
-            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-            return z ^ (z >> 31)
         }
     }
 
@@ -177,7 +167,7 @@ package final class PowerCut {
             changes = []
         }
 
-        func write(to path: FilePath, _ loss: Loss, _ generator: inout Generator) throws {
+        func write(to path: FilePath, _ loss: Loss, _ generator: inout SeededGenerator) throws {
             guard isFolder else {
                 var bytes = durable
                 if !isSynced {
