@@ -95,11 +95,12 @@ package final class ArchiveFolders: Sendable {
             repeat {
                 // The source of a single file may be the file.
                 guard folder != whole, folder.removeLastComponent() else { return .withoutBatch }
-                switch Self.isEmpty(folder) {
-                case .success(false), .failure(.notDirectory): return .moved
-                case .success(true): return folder == whole ? .withoutBatch : .underEmptyFolder
-                case .failure(.noSuchFileOrDirectory): continue
-                case .failure: return .unknown
+                do throws(Errno) {
+                    guard try FolderListing.isEmpty(folder) else { return .moved }
+                    return folder == whole ? .withoutBatch : .underEmptyFolder
+                } catch {
+                    if error == .notDirectory { return .moved }
+                    guard error == .noSuchFileOrDirectory else { return .unknown }
                 }
             } while true
         }
@@ -127,21 +128,6 @@ package final class ArchiveFolders: Sendable {
         } catch {
             return otherwise
         }
-    }
-
-    /// Whether a folder holds nothing.
-    private static func isEmpty(_ folder: FilePath) -> Result<Bool, Errno> {
-        guard let directory = folder.withPlatformString({ opendir($0) }) else {
-            return .failure(Errno(rawValue: errno))
-        }
-        defer { closedir(directory) }
-        while let entry = readdir(directory) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name != ".", name != ".." { return .success(false) }
-        }
-        return .success(true)
     }
 
     private func path(of file: SourceLocation) -> FilePath? { roots[file.root]?.appending(file.path.components) }

@@ -66,7 +66,7 @@ package struct Housekeeper: Sendable {
         var attempt = Attempt("keep the queue")
         var upkeep = upkeep
         while !Task.isCancelled {
-            _ = await attempt.run { try await upkeep.keep() }
+            await attempt.run { try await upkeep.keep() }
             try? await Task.sleep(for: .milliseconds(Int.random(in: 1000...2000)))
         }
     }
@@ -79,6 +79,7 @@ package struct Housekeeper: Sendable {
         init(_ what: String) { self.what = what }
 
         /// Whether it went well.
+        @discardableResult
         mutating func run(_ body: () async throws -> Void) async -> Bool {
             do {
                 try await body()

@@ -1,4 +1,5 @@
 private import Glibc
+internal import Shared
 internal import SystemPackage
 
 /// What the file system holds; symbolic links are never followed.
@@ -85,10 +86,7 @@ enum FolderContents {
             try FileDescriptor.open(path, .readOnly, options: [.closeOnExec, .noFollow, .nonBlocking])
         }
         defer { try? file.close() }
-        guard fsync(file.rawValue) != 0 else { return }
-        // Some file systems have no such thing for folders.
-        guard ![EINVAL, ENOTSUP, ENOSYS].contains(errno) else { return }
-        throw .system(path, action: "write", errno: Errno(rawValue: errno))
+        try ExportError.wrap(path, "write") { try file.sync() }
     }
 
     /// Waits until a folder with all it holds is on the disk.

@@ -1,5 +1,6 @@
 private import Glibc
 private import Inference
+internal import Shared
 internal import SystemPackage
 
 /// The change of a model directory to files that have arrived beside those that it has.
@@ -109,12 +110,7 @@ struct ModelChange {
     private func sync() throws(ModelStoreError) {
         do {
             let file = try FileDescriptor.open(directory, .readOnly, options: [.directory, .closeOnExec])
-            try file.closeAfter {
-                // Some file systems have no such thing for folders.
-                guard fsync(file.rawValue) == 0 || [EINVAL, ENOTSUP, ENOSYS].contains(errno) else {
-                    throw Errno(rawValue: errno)
-                }
-            }
+            try file.closeAfter { try file.sync() }
         } catch {
             throw .unusableFile(directory, reason: "it cannot be written: \(error)")
         }

@@ -119,7 +119,7 @@ struct GoneFiles {
             } else {
                 below.append(folder)
                 do throws(Errno) {
-                    let isEmpty = try FolderListing.names(in: folder).isEmpty
+                    let isEmpty = try FolderListing.isEmpty(folder)
                     look = isEmpty || !folder.starts(with: root) ? .heldBack(folder: folder) : .gone
                 } catch {
                     look = error == .notDirectory ? .gone : .there

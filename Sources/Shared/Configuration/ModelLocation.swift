@@ -10,7 +10,7 @@ package enum ModelLocation {
         if let named = flag ?? settings["QUIRE_MODEL"] { return absolute(FilePath(named)) }
         let pulled = pulledDirectory(settings)
         // A pull that has only begun: better an error than another model without a word.
-        if isModel(pulled) || holdsAnything(pulled) { return pulled }
+        if isModel(pulled) || (try? FolderListing.isEmpty(pulled)) == false { return pulled }
         if let small = smallCheckpoint() { return small }
         throw SettingsError(
             "No model was found. Name one by --model DIR or QUIRE_MODEL, or fetch the published weights: quire model pull"
@@ -37,14 +37,6 @@ package enum ModelLocation {
 
     private static func isModel(_ directory: FilePath) -> Bool {
         directory.appending("config.json").withPlatformString { access($0, R_OK) } == 0
-    }
-
-    private static func holdsAnything(_ directory: FilePath) -> Bool {
-        guard let folder = directory.withPlatformString({ opendir($0) }) else { return false }
-        defer { closedir(folder) }
-        // Two names are those of the folder itself and of the one above.
-        for _ in 0..<2 { if readdir(folder) == nil { return false } }
-        return readdir(folder) != nil
     }
 
     /// `path` seen from the root of the file system.

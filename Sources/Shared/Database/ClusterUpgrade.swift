@@ -29,15 +29,7 @@ struct ClusterUpgrade: Sendable {
 
     /// Old data that upgrades have left, the youngest last.
     static func keptFolders(in home: FilePath) -> [FilePath] {
-        guard let folder = opendir(home.string) else { return [] }
-        defer { closedir(folder) }
-        var names: [String] = []
-        while let entry = readdir(folder) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name.hasPrefix(keptPrefix) { names.append(name) }
-        }
+        let names = ((try? FolderListing.names(in: home)) ?? []).map(\.string).filter { $0.hasPrefix(keptPrefix) }
         // Dates in the names come after versions of the same number of digits.
         return names.sorted().map { home.appending($0) }
     }
