@@ -29,7 +29,9 @@ struct Inspection {
             Confinement.allowProcessorSeconds(limits.wholeSecondsPerPage)
             do throws(RenderError) {
                 // The document is closed before the answer is sent: what is still in use then stays in use.
-                output.send(try summary(document: received[0], password: count > 1 ? received[1] : nil))
+                let (opened, notes) = try summary(document: received[0], password: count > 1 ? received[1] : nil)
+                output.send(notes, number: 0)
+                output.send(opened)
             } catch {
                 output.send(InputFile.cause(of: error), number: 0)
             }
@@ -37,11 +39,12 @@ struct Inspection {
         }
     }
 
-    private func summary(document: Int32, password: Int32?) throws(RenderError) -> FrameHeader {
+    /// The message that the document is open, and what is to be said of it before.
+    private func summary(document: Int32, password: Int32?) throws(RenderError) -> (FrameHeader, [RenderNote]) {
         let input = InputFile(descriptor: document)
         let format = try input.format()
         let document = try MainRenderer.openDocument(input, format, password: password, limits: limits, output)
         try InputFile.checkAllRead()
-        return MainRenderer.opened(document, format)
+        return (MainRenderer.opened(document, format), document.notes)
     }
 }

@@ -12,7 +12,7 @@ final class JPEGDocument: RenderableDocument {
         decoder = JPEGDecoder(file: try input.mapped(), reporter: reporter)
     }
 
-    func render(_ page: Int, limits: RenderLimits) throws(RenderError) -> PixelBuffer {
+    func render(_ page: Int, limits: RenderLimits, notes: PageNotes) throws(RenderError) -> PixelBuffer {
         let image = try decoder.decode(page, limits: limits)
         return try image.upright(decoder.exif.orientation, limits: limits)
     }

@@ -48,8 +48,10 @@ struct MainRenderer {
                         "There is no such page: the document has \(document.pageCount). It was changed "
                             + "after it was submitted; submit it again.")
                 }
-                let image = try document.render(page, limits: request.limits)
+                let notes = PageNotes()
+                let image = try document.render(page, limits: request.limits, notes: notes)
                 try InputFile.checkAllRead()
+                output.send(notes.list, number: page)
                 output.send(image, page: page, microseconds: stopwatch.microseconds)
             } catch {
                 output.send(InputFile.cause(of: error), number: page, microseconds: stopwatch.microseconds)
@@ -87,6 +89,12 @@ struct MainRenderer {
 protocol RenderableDocument {
     /// At least 1.
     var pageCount: Int { get }
-    /// The pixels of a page, counted from 1 and at most `pageCount`.
-    func render(_ page: Int, limits: RenderLimits) throws(RenderError) -> PixelBuffer
+    /// What is to be said of the document as a whole.
+    var notes: [RenderNote] { get }
+    /// The pixels of a page, counted from 1 and at most `pageCount`; what is wrong with them goes to `notes`.
+    func render(_ page: Int, limits: RenderLimits, notes: PageNotes) throws(RenderError) -> PixelBuffer
+}
+
+extension RenderableDocument {
+    var notes: [RenderNote] { [] }
 }

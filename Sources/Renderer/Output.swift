@@ -31,6 +31,15 @@ struct Output {
         send(header, UnsafeRawBufferPointer(start: image.bytes, count: image.byteCount))
     }
 
+    /// Notes on a page, or with number 0 on the document; before its image or the message that it is open.
+    func send(_ notes: [RenderNote], number: Int) {
+        for note in notes {
+            note.payload.withUnsafeBytes {
+                send(FrameHeader(status: .note, number: number, payloadBytes: $0.count), $0)
+            }
+        }
+    }
+
     /// Why there is no page, or with number 0 no document.
     func send(_ error: RenderError, number: Int, microseconds: UInt64 = 0) {
         Array(error.message.utf8).withUnsafeBytes { sentence in

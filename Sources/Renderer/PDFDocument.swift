@@ -68,7 +68,7 @@ final class PDFDocument: RenderableDocument {
 
     deinit { g_object_unref(UnsafeMutableRawPointer(document)) }
 
-    func render(_ page: Int, limits: RenderLimits) throws(RenderError) -> PixelBuffer {
+    func render(_ page: Int, limits: RenderLimits, notes: PageNotes) throws(RenderError) -> PixelBuffer {
         guard let page = poppler_document_get_page(document, Int32(page - 1)) else {
             throw RenderError(
                 .damaged, "The page cannot be found in the PDF: it is damaged. Repair it with qpdf or mutool.")

@@ -24,7 +24,7 @@ final class PNGDocument: RenderableDocument {
         reporter = FatalReporter(output: output, introduction: "The PNG file is cut off or damaged")
     }
 
-    func render(_ page: Int, limits: RenderLimits) throws(RenderError) -> PixelBuffer {
+    func render(_ page: Int, limits: RenderLimits, notes: PageNotes) throws(RenderError) -> PixelBuffer {
         reporter.number = page
         guard
             let png = png_create_read_struct(

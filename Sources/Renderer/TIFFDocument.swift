@@ -38,7 +38,7 @@ final class TIFFDocument: RenderableDocument {
 
     deinit { TIFFClose(handle) }
 
-    func render(_ page: Int, limits: RenderLimits) throws(RenderError) -> PixelBuffer {
+    func render(_ page: Int, limits: RenderLimits, notes: PageNotes) throws(RenderError) -> PixelBuffer {
         guard page <= directories.pages.count else {
             throw RenderError(
                 .damaged,

@@ -34,7 +34,7 @@ package final class DocumentInspector: Sendable {
         let document = try DocumentFile(source)
         do throws(RenderError) {
             let format = try document.format()
-            let opened = try opened(document, byFreshChild)
+            let (opened, notes) = try opened(document, byFreshChild)
             guard opened.number >= 1, DocumentFormatName.allCases.firstIndex(of: format) == Int(opened.width) else {
                 throw RenderError(
                     .broken,
@@ -42,7 +42,7 @@ package final class DocumentInspector: Sendable {
                         + "that belongs to this program.")
             }
             try source.checkUnchanged()
-            return DocumentSummary(format: format, pageCount: Int(opened.number))
+            return DocumentSummary(format: format, pageCount: Int(opened.number), notes: notes)
         } catch {
             // A file that is being written looks damaged, and is not.
             try source.checkUnchanged()
@@ -52,7 +52,7 @@ package final class DocumentInspector: Sendable {
 
     private func opened(
         _ document: borrowing DocumentFile, _ byFreshChild: Bool
-    ) throws(RenderError) -> FrameHeader {
+    ) throws(RenderError) -> (FrameHeader, [RenderNote]) {
         if !byFreshChild, let child = idle.withLock({ $0.popLast() }) {
             do throws(RenderError) {
                 return try answer(child, document)
@@ -67,9 +67,9 @@ package final class DocumentInspector: Sendable {
 
     private func answer(
         _ child: InspectionChild, _ document: borrowing DocumentFile
-    ) throws(RenderError) -> FrameHeader {
-        let header = try child.opened(document)
+    ) throws(RenderError) -> (FrameHeader, [RenderNote]) {
+        let opened = try child.opened(document)
         if !child.isSpent { idle.withLock { $0.append(child) } }
-        return header
+        return opened
     }
 }

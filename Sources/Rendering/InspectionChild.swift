@@ -34,7 +34,7 @@ final class InspectionChild: @unchecked Sendable {
     }
 
     /// What the child says of a document; after an error it is spent.
-    func opened(_ document: borrowing DocumentFile) throws(RenderError) -> FrameHeader {
+    func opened(_ document: borrowing DocumentFile) throws(RenderError) -> (header: FrameHeader, notes: [RenderNote]) {
         // Spent unless all goes well.
         isSpent = true
         child.forgetNoise()
@@ -44,7 +44,7 @@ final class InspectionChild: @unchecked Sendable {
         served += 1
         let kept = (child.process.addressSpace ?? .max) - initialBytes
         isSpent = served >= Self.mostServed || kept > Self.mostKept
-        return message.header
+        return (message.header, child.takeNotes())
     }
 
     private func send(_ document: borrowing DocumentFile) throws(RenderError) {

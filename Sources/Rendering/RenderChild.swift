@@ -18,6 +18,10 @@ final class RenderChild {
     /// Whether what was said during the last message may be about the next: a child goes on at once with the first page.
     private var keepsNoise = false
     private var errorsEnded = false
+    /// What the child noted since they were last taken.
+    private var notes: [RenderNote] = []
+    /// Notes beyond these are a child's mistake.
+    private static let mostNotes = 64
     /// For how many seconds the child had computed when it had been waited for, for a second; nil where it was faster.
     private var computed: Double?
 
@@ -53,7 +57,7 @@ final class RenderChild {
         return (child, message.header)
     }
 
-    /// The next message; `expectedPayload` gives the exact length for an image head, nil to refuse the head.
+    /// The next message that is no note; `expectedPayload` gives the exact length for an image head, nil to refuse the head.
     ///
     /// An error here means that this child is of no more use: it died, was late, or did not keep to the agreement.
     func next(expectedPayload: (FrameHeader) -> ClosedRange<Int>?) throws(RenderError) -> Message {
@@ -62,8 +66,7 @@ final class RenderChild {
         let deadline = Self.now() + Double(limits.wholeSecondsPerPage)
         computed = nil
         do throws(Interruption) {
-            let head = try read(FrameHeader.byteCount, until: deadline)
-            guard let header = FrameHeader(bytes: head) else { throw .failed(disagreement("an unknown message")) }
+            let header = try header(until: deadline)
             let allowed: ClosedRange<Int>? =
                 switch header.status {
                 case .image: expectedPayload(header)
@@ -85,6 +88,25 @@ final class RenderChild {
             case .failed(let reason): throw reason
             case .ended: throw ending()
             }
+        }
+    }
+
+    /// The notes that came since the last call.
+    func takeNotes() -> [RenderNote] {
+        defer { notes = [] }
+        return notes
+    }
+
+    /// The head of the next message that is no note; notes are kept.
+    private func header(until deadline: Double) throws(Interruption) -> FrameHeader {
+        while true {
+            let head = try read(FrameHeader.byteCount, until: deadline)
+            guard let header = FrameHeader(bytes: head) else { throw .failed(disagreement("an unknown message")) }
+            guard header.status == .note else { return header }
+            guard notes.count < Self.mostNotes, (1...UInt64(Self.longestSentence)).contains(header.payloadBytes),
+                let note = RenderNote(payload: try read(Int(header.payloadBytes), until: deadline))
+            else { throw .failed(disagreement("an unknown note")) }
+            notes.append(note)
         }
     }
 

@@ -3,6 +3,8 @@ package struct RenderError: Error, Sendable, Equatable, CustomStringConvertible 
     package enum Kind: String, Sendable {
         /// The file is not what it claims, is damaged, empty or of an unknown kind.
         case damaged
+        /// Whole as far as is known, but of a kind that is not read.
+        case unsupported
         /// A password is needed, or the one given is wrong.
         case locked
         /// The file cannot be opened or read here.
@@ -53,7 +55,7 @@ package struct RenderError: Error, Sendable, Equatable, CustomStringConvertible 
 
     package var fault: Fault {
         switch kind {
-        case .damaged, .tooLarge, .timedOut, .crashed: .content
+        case .damaged, .unsupported, .tooLarge, .timedOut, .crashed: .content
         // The password lies beside the file.
         case .locked, .changed: .file
         case .unopenable: .fileOrMount
@@ -67,7 +69,7 @@ package struct RenderError: Error, Sendable, Equatable, CustomStringConvertible 
     /// Whether trying again cannot help.
     package var isPermanent: Bool {
         switch kind {
-        case .damaged, .locked, .tooLarge: true
+        case .damaged, .unsupported, .locked, .tooLarge: true
         case .unopenable, .changed, .timedOut, .crashed, .interrupted, .broken, .machine, .unanswered: false
         }
     }

@@ -15,6 +15,10 @@ package struct FrameHeader: Sendable, Equatable {
         case unopenable = 4
         case tooLarge = 5
         case broken = 6
+        /// The payload is a `RenderNote` on page `number`, or with 0 on the document; the page or `opened` follows.
+        case note = 7
+        /// Whole, but of a kind that is not read.
+        case unsupported = 8
     }
 
     package static let byteCount = 48
@@ -76,15 +80,16 @@ package struct FrameHeader: Sendable, Equatable {
 }
 
 extension FrameHeader.Status {
-    /// The kind of error that a status stands for; nil for the two that are none.
+    /// The kind of error that a status stands for; nil for those that are none.
     package var errorKind: RenderError.Kind? {
         switch self {
-        case .image, .opened: nil
+        case .image, .opened, .note: nil
         case .damaged: .damaged
         case .locked: .locked
         case .unopenable: .unopenable
         case .tooLarge: .tooLarge
         case .broken: .broken
+        case .unsupported: .unsupported
         }
     }
 
@@ -96,6 +101,7 @@ extension FrameHeader.Status {
             case .locked: .locked
             case .unopenable: .unopenable
             case .tooLarge: .tooLarge
+            case .unsupported: .unsupported
             case .changed, .timedOut, .crashed, .interrupted, .broken, .machine, .unanswered: .broken
             }
     }

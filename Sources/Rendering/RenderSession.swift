@@ -6,12 +6,17 @@ package struct RenderedPage: Sendable {
     /// Counted from 1.
     package let page: Int
     package let result: Result<PageImage, RenderError>
+    /// What is wrong with the page although it was drawn.
+    package let notes: [RenderNote]
     /// Time that rendering took.
     package let seconds: Double
 
-    package init(page: Int, result: Result<PageImage, RenderError>, seconds: Double) {
+    package init(
+        page: Int, result: Result<PageImage, RenderError>, notes: [RenderNote] = [], seconds: Double
+    ) {
         self.page = page
         self.result = result
+        self.notes = notes
         self.seconds = seconds
     }
 }

@@ -117,6 +117,7 @@ final class SessionWork: @unchecked Sendable {
             let header = message.header
             guard header.status == .image else {
                 let error = child.error(of: message)
+                _ = child.takeNotes()
                 if header.number != page { drop() }
                 return RenderedPage(page: page, result: .failure(error), seconds: Self.seconds(header))
             }
@@ -129,7 +130,8 @@ final class SessionWork: @unchecked Sendable {
             }
             let image = PageImage(
                 width: Int(header.width), height: Int(header.height), bytes: message.payload, dpi: header.dpi)
-            return RenderedPage(page: page, result: .success(image), seconds: Self.seconds(header))
+            return RenderedPage(
+                page: page, result: .success(image), notes: child.takeNotes(), seconds: Self.seconds(header))
         } catch {
             // The next page gets a new child: a hostile document costs the pages on which children die.
             drop()
@@ -151,6 +153,8 @@ final class SessionWork: @unchecked Sendable {
             let (child, opened) = try RenderChild.opening(
                 document, with: executable,
                 RenderRequest(.pages, first: first, last: last, limits: limits, parent: getpid()))
+            // Those on the document are told when its pages are counted.
+            _ = child.takeNotes()
             let isCancelled = control.withLock { control in
                 control.process = child.process
                 control.pageCount = Int(opened.number)
