@@ -44,10 +44,9 @@ final class PDFDocument: RenderableDocument {
                 "The PDF is encrypted: put its password into the first line of a file beside it, named like the PDF with "
                     + ".password added.")
         }
-        // poppler makes Latin-1 of a password in UTF-8. Older encryption wants that; newer wants the UTF-8 itself,
-        // which is what remains when each of its bytes is handed over as a character.
-        let characters = password.flatMap { Array(String(UnicodeScalar($0)).utf8) }
-        for variant in characters == password ? [password] : [password, characters] {
+        for bytes in PasswordVariants(file: password)?.candidates ?? [] {
+            // poppler makes Latin-1 of a password in UTF-8: each byte is handed over as a character.
+            let variant = bytes.flatMap { Array(String(UnicodeScalar($0)).utf8) }
             g_clear_error(&failure)
             if let document = attempt(input, variant, &failure) { return document }
         }
