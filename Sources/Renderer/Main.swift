@@ -20,6 +20,10 @@ struct MainRenderer {
             case .inspect: try Inspection(request, output: output).run()
             case .pages: try serve(request, to: output)
             case .jpeg: try CropEncoder(limits: request.limits).run(to: output)
+            case .png: try PNGEncoder(limits: request.limits).run(to: output)
+            case .fontTest:
+                output.send(try FontTest.missing(), number: 0)
+                output.send(FrameHeader(status: .opened, number: 1, payloadBytes: 0))
             case .selfTest:
                 try SelfTest.run()
                 output.send(FrameHeader(status: .opened, number: 1, payloadBytes: 0))

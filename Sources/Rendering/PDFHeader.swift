@@ -17,7 +17,8 @@ enum PDFHeader {
         let rest = start.dropFirst(magic.count)
         guard let tail = afterVersion(rest) else {
             // Cut off within the version, or a version that no program knows.
-            return rest.count < 3 && rest.allSatisfy { isDigit($0) || $0 == dot } || !isText(rest) || begin(ofBody: rest)
+            let isCut = rest.count < 3 && rest.allSatisfy { isDigit($0) || $0 == dot }
+            return isCut || !isText(rest) || begin(ofBody: rest)
         }
         return endsLine(tail) || !isText(tail) || begin(ofBody: tail)
     }

@@ -20,7 +20,7 @@ struct ParserNoise: Equatable {
         }
     }
 
-    /// Whether poppler found neither the font of a text nor one to stand in: it then leaves the text out.
+    /// Whether poppler left a text out because it could use neither the font that the document holds nor any other.
     var speaksOfFonts: Bool {
         ["find a font for", "font thing failed"].contains { phrase in lines.contains { $0.containsText(phrase) } }
     }

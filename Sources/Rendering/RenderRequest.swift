@@ -15,6 +15,10 @@ package struct RenderRequest: Sendable, Equatable {
         case jpeg
         /// Draw text in a font that is not embedded and look for ink.
         case selfTest = "self-test"
+        /// Draw characters of the `TestedScript`s, none of whose fonts is embedded; a note names each that is not drawn.
+        case fontTest = "font-test"
+        /// Make a PNG file of a page image: a `CropOrder` without boxes.
+        case png
     }
 
     package static let documentDescriptor: Int32 = 3
