@@ -9,6 +9,16 @@ package struct RenderLimits: Sendable, Hashable {
     /// Dots an inch for PDF pages that are not scans.
     package var pdfDPI: Int
 
+    /// Who draws PDF pages; one of them alone only for comparisons.
+    package var pdfRenderer = PDFRenderer.either
+
+    package enum PDFRenderer: Int, Sendable {
+        /// cairo, and Splash where that shows more.
+        case either = 0
+        case cairo = 1
+        case splash = 2
+    }
+
     /// What is nil is as usual.
     package init(
         memoryBytes: Int? = nil, secondsPerPage: Double? = nil, maxPixels: Int? = nil, pdfDPI: Int? = nil
