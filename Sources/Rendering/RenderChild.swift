@@ -178,8 +178,8 @@ final class RenderChild {
         if said.isOutOfMemory {
             return RenderError(
                 .tooLarge,
-                "It needs more memory than it may have: raise \(limits.memorySetting), or make the document's images "
-                    + "smaller.")
+                "It needs more memory than the limit of \(limits.memoryBytes >> 20) MiB: raise \(limits.memorySetting), or "
+                    + "make the document's images smaller.")
         }
         let advice = "repair the document (for example with qpdf or mutool) or save it anew with another program."
         switch process.wait() {
