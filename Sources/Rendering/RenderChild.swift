@@ -44,27 +44,6 @@ final class RenderChild {
             executable, arguments: request.arguments, input: input, password: password)
     }
 
-    /// Starts a child on a document and waits until it says that the document is open.
-    static func opening(
-        _ document: borrowing DocumentFile, with executable: FilePath, _ request: RenderRequest
-    ) throws(RenderError) -> (child: RenderChild, opened: FrameHeader) {
-        var request = request
-        request.hasPassword = document.hasPassword
-        let child = try RenderChild(
-            executable, request, input: document.source.descriptor, password: try document.passwordPipe())
-        let message = try child.next { _ in nil }
-        guard message.header.status == .opened else { throw child.error(of: message) }
-        return (child, message.header)
-    }
-
-    /// Throws unless a child draws text in a font of this machine.
-    static func selfTest(_ executable: FilePath, limits: RenderLimits) throws(RenderError) {
-        let request = RenderRequest(.selfTest, limits: limits, parent: getpid())
-        let child = try RenderChild(executable, request, input: try .null(), password: try .null())
-        let message = try child.next { _ in nil }
-        guard message.header.status == .opened else { throw child.error(of: message) }
-    }
-
     /// The next message that is no note; `expectedPayload` gives the exact length for an image head, nil to refuse the head.
     ///
     /// An error here means that this child is of no more use: it died, was late, or did not keep to the agreement.
@@ -178,8 +157,8 @@ final class RenderChild {
         if said.isOutOfMemory {
             return RenderError(
                 .tooLarge,
-                "It needs more memory than it may have: raise \(limits.memorySetting), or make the document's images "
-                    + "smaller.")
+                "It needs more memory than the limit of \(limits.memoryBytes >> 20) MiB: raise \(limits.memorySetting), or "
+                    + "make the document's images smaller.")
         }
         let advice = "repair the document (for example with qpdf or mutool) or save it anew with another program."
         switch process.wait() {

@@ -137,7 +137,7 @@ struct ExpectedImage: Decodable, Sendable {
     }
 
     @Test func `keeps to the memory limit`() async throws {
-        let small = try PageRenderer.underTest(RenderLimits(memoryBytes: 300 << 20))
+        let small = try PageRenderer.underTest(RenderLimits(memoryBytes: 300 << 20, maxPixels: 100_000_000))
         let error = try await small.failure(Fixture.path("large.png"))
         #expect(error.kind == .tooLarge && error.message.contains("memory"), "\(error)")
         #expect(error.isPermanent)

@@ -42,7 +42,7 @@ import Testing
 
     @Test func `that cannot open a document give every page its error`() async throws {
         let folder = try TemporaryDirectory()
-        let file = try folder.write(Array("%PDF-1.4 nothing".utf8), as: "a.pdf")
+        let file = try folder.write(Array("%PDF-1.4\nnothing".utf8), as: "a.pdf")
         let pages = try await PageRenderer.underTest().pages(file, 3...7)
         #expect(pages.map(\.page) == [3, 4, 5, 6, 7])
         #expect(pages.allSatisfy { $0.errorKind == .damaged })
