@@ -76,14 +76,16 @@ bool leavesInk(FT_Face face, long glyph) {
     return face->glyph->format != FT_GLYPH_FORMAT_OUTLINE || face->glyph->outline.n_points > 0;
 }
 
-// Some glyph of the whole font, where those of the text cannot be told: at most so many are tried.
+// Some glyph of the whole font, where those of the text cannot be told. A subset has few, anywhere.
 bool hasGlyphs(FT_Face face) {
-    long step = std::max(1L, face->num_glyphs / 64);
-    for (long glyph = 0; glyph < face->num_glyphs; glyph += step) {
+    for (long glyph = 0; glyph < face->num_glyphs; glyph++) {
         if (leavesInk(face, glyph)) return true;
     }
     return false;
 }
+
+// Fewer characters can all be without ink in a sound font.
+constexpr int leastKnown = 6;
 
 bool isDamaged(QuirePDF &document, const Used &used) {
     auto bytes = used.font->readEmbFontFile(document.doc->getXRef());
@@ -102,8 +104,8 @@ bool isDamaged(QuirePDF &document, const Used &used) {
         known++;
         if (leavesInk(face.face, glyph)) inked++;
     }
-    if (known >= 3) return inked * 2 < known;
-    return !hasGlyphs(face.face);
+    if (inked > 0) return inked * 2 < known && known >= leastKnown;
+    return known >= leastKnown || !hasGlyphs(face.face);
 }
 
 // Letters of other scripts only: ligatures, symbols and private characters are often drawn by another way.

@@ -61,7 +61,7 @@ enum PDFMessages {
         "annot", "Annot", "utline", "FormField", "FormWidget", "Form field", "form field", "inearization", "hint",
         "StructTree", "StructElement", "structure", "MarkInfo", "Marked Content", "destination", "LinkAction",
         "URI-type", "launch-type", "Rendition", "Movie", "Sound", "ages label", "ViewerPreferences", "file spec",
-        "FileSpec", "OCG", "ptional content", "DA string", "Action",
+        "FileSpec", "OCG", "ptional content", "DA string", "Action", "Fields array",
         // What text means, not how it looks.
         "ToUnicode", "bfchar", "bfrange",
         // Colours: those of the space beside it are taken.
