@@ -34,7 +34,6 @@ final class PDFDocument: RenderableDocument {
         _ input: InputFile, password: [UInt8]?, renderer: RenderLimits.PDFRenderer, listsAttachments: Bool
     ) throws(RenderError) {
         quire_pdf_start()
-        quire_pdf_forget_messages()
         self.input = input
         self.renderer = renderer
         (core, self.password) = try Self.open(input, password)

@@ -39,6 +39,7 @@ enum PDFMessages {
         case QUIRE_PDF_UNIMPLEMENTED: return .unsupported
         // Warnings are about what is put right; OpenJPEG warns of pictures that are cut off.
         case QUIRE_PDF_WARNING: return says(["egment too long", "runcated", "tile-part", "Tile part"]) ? .pictureDamaged : nil
+        case QUIRE_PDF_COMMAND_LINE, QUIRE_PDF_NOT_ALLOWED: return nil
         default: break
         }
         if says(harmless) { return nil }

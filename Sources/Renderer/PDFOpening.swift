@@ -40,6 +40,8 @@ extension PDFDocument {
     private static func attempt(
         _ input: InputFile, _ password: [UInt8]?
     ) -> (core: OpaquePointer?, status: Int, security: String) {
+        // What was said of an attempt without the password is not about the document.
+        quire_pdf_forget_messages()
         var status: Int32 = 0
         var security = [CChar](repeating: 0, count: 64)
         // The descriptor that is given is closed with the document.

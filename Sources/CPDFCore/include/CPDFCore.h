@@ -20,7 +20,13 @@ typedef struct QuirePDF QuirePDF;
 void quire_pdf_start(void);
 
 // The categories that count, of those of poppler's Error.h.
-enum { QUIRE_PDF_WARNING = 0, QUIRE_PDF_ERROR = 1, QUIRE_PDF_UNIMPLEMENTED = 6 };
+enum {
+    QUIRE_PDF_WARNING = 0,
+    QUIRE_PDF_ERROR = 1,
+    QUIRE_PDF_COMMAND_LINE = 3,
+    QUIRE_PDF_NOT_ALLOWED = 5,
+    QUIRE_PDF_UNIMPLEMENTED = 6
+};
 
 // The messages since they were last forgotten, each once. The text lives until then.
 size_t quire_pdf_message_count(void);
