@@ -58,6 +58,7 @@ let package = Package(
         .target(
             name: "Shared", dependencies: ["CLibPQ", "CProcess", "Digest", "Migrations", systemPackage],
             swiftSettings: settings),
+        .target(name: "CPictures", dependencies: ["CJPEG"]),
         .target(name: "CProcess"),
         .target(name: "Rendering", dependencies: ["CProcess", systemPackage], swiftSettings: settings),
         .target(
@@ -66,7 +67,7 @@ let package = Package(
 
         .executableTarget(
             name: "Renderer",
-            dependencies: ["CEXIF", "CJPEG", "CPNG", "CPoppler", "CProcess", "CTIFF", "Rendering"],
+            dependencies: ["CEXIF", "CJPEG", "CPictures", "CPNG", "CPoppler", "CProcess", "CTIFF", "Rendering"],
             swiftSettings: settings),
         .executableTarget(
             name: "Coordinator",

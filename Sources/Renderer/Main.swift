@@ -73,7 +73,7 @@ struct MainRenderer {
             }
         case .tiff: try TIFFDocument(input)
         case .png: try PNGDocument(input, limits: limits, output: output)
-        case .jpeg: try JPEGDocument(input, limits: limits, output: output)
+        case .jpeg: try JPEGDocument(input, limits: limits)
         }
     }
 
