@@ -1,7 +1,7 @@
 private import CPictures
 import Rendering
 
-/// One run of libjpeg over a picture in memory. Errors and warnings are kept, never thrown across C.
+/// One run of libjpeg over a picture in memory; errors and warnings are kept, never thrown across C.
 final class JPEGDecoder {
     private let handle: OpaquePointer
     private(set) var lost = LostRows()
@@ -79,7 +79,7 @@ final class JPEGDecoder {
         return 0
     }
 
-    /// What libjpeg warned of; nil where it did not. A missing end marker is no warning where all rows have come.
+    /// What libjpeg warned of, if anything; a missing end marker is no warning where all rows have come.
     var warning: String? {
         let facts = facts
         if facts.warnings > 0 { return message }

@@ -47,6 +47,7 @@ final class TIFFDocument: RenderableDocument {
         }
         source.forget()
         guard TIFFSetSubDirectory(handle, directories.pages[page - 1]) != 0 else { throw damage("cannot be read") }
+        try checkCompression()
         let layout = try TIFFLayout(handle)
         try PixelBuffer.check(width: layout.width, height: layout.height, limits: limits)
         var image = try PixelBuffer(width: layout.width, height: layout.height, dpi: layout.dpi, limits: limits)
@@ -62,12 +63,33 @@ final class TIFFDocument: RenderableDocument {
         return try image.upright(layout.orientation, limits: limits)
     }
 
+    /// Throws where libtiff has no decoder for the page: such a page is whole.
+    private func checkCompression() throws(RenderError) {
+        var scheme: UInt16 = 0
+        guard quire_tiff_short(handle, UInt32(TIFFTAG_COMPRESSION), &scheme) == 1, TIFFIsCODECConfigured(scheme) == 0
+        else { return }
+        let name =
+            switch scheme {
+            // Aperio's two and Leadtools' own number.
+            case 33003, 33005, 34712: "JPEG 2000"
+            case UInt16(COMPRESSION_LERC): "LERC"
+            case UInt16(COMPRESSION_ZSTD): "Zstandard"
+            case UInt16(COMPRESSION_WEBP): "WebP"
+            case UInt16(COMPRESSION_JBIG): "JBIG"
+            default: "compression \(scheme)"
+            }
+        throw RenderError(
+            .unsupported,
+            "This kind of TIFF (\(name)) is not read: convert it to one with LZW, Deflate or fax compression.")
+    }
+
     /// libtiff's own conversion, for the rarer kinds of colour and compression.
     private func readThroughRGBA(into image: borrowing PixelBuffer) throws(RenderError) {
         var message = [CChar](repeating: 0, count: 1024)
         guard TIFFRGBAImageOK(handle, &message) != 0 else {
             throw RenderError(
-                .damaged, "This kind of TIFF is not read (\(Self.text(message))): save it as 8-bit grey or RGB.")
+                .unsupported,
+                "This kind of TIFF (\(Self.text(message))) is not read: convert it to 8-bit grey or RGB.")
         }
         let reader = UnsafeMutablePointer<TIFFRGBAImage>.allocate(capacity: 1)
         reader.initialize(to: TIFFRGBAImage())
