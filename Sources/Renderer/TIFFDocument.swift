@@ -50,6 +50,8 @@ final class TIFFDocument: RenderableDocument {
         try checkCompression()
         let layout = try TIFFLayout(handle)
         try PixelBuffer.check(width: layout.width, height: layout.height, limits: limits)
+        // What libtiff says from here on is about the pixels, not about tags.
+        source.forget()
         var image = try PixelBuffer(width: layout.width, height: layout.height, dpi: layout.dpi, limits: limits)
         if layout.isDirect {
             try TIFFSamples(handle, layout).read(into: image) { damage("cannot be decoded") }
@@ -58,6 +60,11 @@ final class TIFFDocument: RenderableDocument {
         }
         if let loss = source.loss {
             throw RenderError(.damaged, "The page's image is cut off or damaged (\(loss)): copy the file again.")
+        }
+        // libtiff reports bad code words of fax data, and goes on with the next line.
+        if let error = source.firstError {
+            notes.add(
+                .pictureDamaged, "The page's image is damaged (\(error)): parts of it are wrong or missing.")
         }
         image.dpi = layout.dpi
         return try image.upright(layout.orientation, limits: limits)
@@ -156,7 +163,11 @@ private final class TIFFSource {
         var text = [CChar](repeating: 0, count: 512)
         vsnprintf(&text, text.count, format, values)
         let sentence = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        if isError, firstError == nil { firstError = sentence }
+        // No sound line of fax is longer or shorter than the page is wide; empty ones mark the end of a transmission.
+        let isWrong =
+            isError || sentence.contains("Line length mismatch")
+            || (sentence.contains("Premature EOL") && !sentence.contains("(got 0,"))
+        if isWrong, firstError == nil { firstError = sentence }
         // libtiff goes on with white rows, and libjpeg with grey ones, where compressed data end too early.
         let words = sentence.lowercased().split(separator: " ")
         if words.contains("premature"), !words.contains("eol"), loss == nil { loss = sentence }

@@ -47,6 +47,24 @@ import Testing
         #expect(try await renderer.inspect(try folder.write(bytes, as: "b.tiff")).pageCount == 2)
     }
 
+    @Test(arguments: ["g3.tiff", "g4.tiff"])
+    func `of a sound fax lead to no note, bad code words in it do`(name: String) async throws {
+        let folder = try TemporaryDirectory()
+        let renderer = try PageRenderer.underTest()
+        var bytes = try Fixture.bytes(name)
+        #expect(try #require(await renderer.pages(Fixture.path(name)).first).notes.isEmpty)
+        let directory = little(bytes, 4, 4)
+        var (start, count) = (0, 0)
+        for entry in 0..<little(bytes, directory, 2) {
+            let place = directory + 2 + entry * 12
+            if little(bytes, place, 2) == 273 { start = little(bytes, place + 8, 4) }
+            if little(bytes, place, 2) == 279 { count = little(bytes, place + 8, 4) }
+        }
+        for place in start + count / 2..<start + count / 2 + 8 { bytes[place] = 0 }
+        let page = try #require(await renderer.pages(try folder.write(bytes, as: "a.tiff")).first)
+        #expect(page.errorKind == .damaged || page.notes.map(\.code) == [.pictureDamaged])
+    }
+
     private func little(_ bytes: [UInt8], _ offset: Int, _ count: Int) -> Int {
         (0..<count).reduce(0) { $0 | Int(bytes[offset + $1]) << (8 * $1) }
     }
