@@ -60,9 +60,10 @@ let package = Package(
         .target(
             name: "Shared", dependencies: ["CLibPQ", "CProcess", "Digest", "Migrations", systemPackage],
             swiftSettings: settings),
+        .target(name: "CPictures", dependencies: ["CJPEG"]),
         .target(name: "CProcess"),
         .target(
-            name: "CPDFCore", dependencies: ["CFreeType", "CJPEG", "CPopplerCore"],
+            name: "CPDFCore", dependencies: ["CFreeType", "CPictures", "CPopplerCore"],
             cxxSettings: [.headerSearchPath("."), .unsafeFlags(["-std=c++17", "-O2"])]),
         .target(name: "Rendering", dependencies: ["CProcess", systemPackage], swiftSettings: settings),
         .target(
@@ -71,7 +72,9 @@ let package = Package(
 
         .executableTarget(
             name: "Renderer",
-            dependencies: ["CEXIF", "CJPEG", "CPDFCore", "CPNG", "CPoppler", "CProcess", "CTIFF", "Rendering"],
+            dependencies: [
+                "CEXIF", "CJPEG", "CPDFCore", "CPictures", "CPNG", "CPoppler", "CProcess", "CTIFF", "Rendering",
+            ],
             swiftSettings: settings),
         .executableTarget(
             name: "Coordinator",

@@ -74,7 +74,7 @@ struct MainRenderer {
                 input, password: try secret(password), renderer: limits.pdfRenderer, listsAttachments: listsAttachments)
         case .tiff: try TIFFDocument(input)
         case .png: try PNGDocument(input, limits: limits, output: output)
-        case .jpeg: try JPEGDocument(input, limits: limits, output: output)
+        case .jpeg: try JPEGDocument(input, limits: limits)
         }
     }
 
