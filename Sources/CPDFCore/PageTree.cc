@@ -59,7 +59,7 @@ public:
         Object pages = catalog.isDict() ? catalog.dictLookup("Pages") : Object(objNull);
         if (!pages.isDict() || !pages.getDict()->hasKey("Kids")) return byPoppler(tree);
         Object count = pages.dictLookup("Count");
-        if (count.isNum()) tree.stated = static_cast<long long>(count.getNum());
+        if (count.isNum() && count.getNum() >= 0 && count.getNum() < 1e15) tree.stated = static_cast<long long>(count.getNum());
         const Object &reference = catalog.getDict()->lookupNF("Pages");
         if (reference.isRef()) above.insert(reference.getRef().num);
         visit(pages.getDict(), Inherited{}, 0);
@@ -93,6 +93,8 @@ private:
             const Object &reference = kids.arrayGetNF(i);
             Object kid = reference.fetch(xref);
             if (!kid.isDict()) {
+                // poppler stops at what is no reference.
+                if (!reference.isRef()) stopGlib();
                 miss();
             } else if (kid.isDict("Page") || !kid.getDict()->hasKey("Kids")) {
                 add(reference, kid, inherited);
@@ -104,6 +106,11 @@ private:
                 if (reference.isRef()) above.erase(reference.getRef().num);
             }
         }
+    }
+
+    void stopGlib() {
+        if (seenByGlib < 0) seenByGlib = good;
+        mustBeRebuilt = true;
     }
 
     void miss() {
@@ -118,10 +125,8 @@ private:
         if (reference.isRef()) {
             leaf.ref = reference.getRef();
         } else {
-            // poppler stops at a page that lies within its parent.
-            if (seenByGlib < 0) seenByGlib = good;
+            stopGlib();
             leaf.ref = xref->addIndirectObject(page);
-            mustBeRebuilt = true;
         }
         Object unit = page.dictLookup("UserUnit");
         if (unit.isNum() && unit.getNum() > 0.001 && unit.getNum() < 100000) leaf.userUnit = unit.getNum();
@@ -210,7 +215,6 @@ private:
     void number(long long stated) {
         if (seenByGlib < 0) seenByGlib = good;
         long long last = std::min(seenByGlib, stated < 0 ? 0 : stated);
-        // It refuses numbers beyond that of all objects.
         int next = 0;
         for (Leaf &leaf : document.leaves) {
             if (!leaf.isThere) continue;

@@ -48,11 +48,12 @@ final class PDFDocument: RenderableDocument {
         pageCount = Int(tree.places)
         structure = PDFMessages.notes(.opening)
         var notes = structure
-        if tree.stated != tree.pages, tree.stated >= 0 {
+        if tree.stated != tree.pages {
+            let stated = tree.stated < 0 ? "no number of pages" : "\(tree.stated) pages"
             notes.append(
                 RenderNote(
                     .pageCount,
-                    "The PDF states \(tree.stated) pages, and its page tree holds \(tree.pages)"
+                    "The PDF states \(stated), and its page tree holds \(tree.pages)"
                         + (tree.places > tree.pages ? " and lists others that are missing." : ": all of these are read.")))
         }
         if listsAttachments, let names = Self.attachments(core) { notes.append(names) }
