@@ -34,11 +34,13 @@ let package = Package(
     targets: [
         system("CCrypto", "libcrypto", "libssl-dev"),
         system("CEXIF", "libexif", "libexif-dev"),
+        system("CFreeType", "freetype2", "libfreetype-dev"),
         system("CJPEG", "libjpeg", "libjpeg62-turbo-dev"),
         system("CLibPQ", "libpq", "libpq-dev"),
         system("COpenBLAS", "openblas", "libopenblas-pthread-dev"),
         system("CPNG", "libpng", "libpng-dev"),
         system("CPoppler", "poppler-glib", "libpoppler-glib-dev"),
+        system("CPopplerCore", "poppler", "libpoppler-private-dev"),
         system("CTIFF", "libtiff-4", "libtiff-dev"),
 
         .target(name: "CKernels", cSettings: [.unsafeFlags(["-O3"])]),
@@ -58,7 +60,11 @@ let package = Package(
         .target(
             name: "Shared", dependencies: ["CLibPQ", "CProcess", "Digest", "Migrations", systemPackage],
             swiftSettings: settings),
+        .target(name: "CPictures", dependencies: ["CJPEG"]),
         .target(name: "CProcess"),
+        .target(
+            name: "CPDFCore", dependencies: ["CFreeType", "CPictures", "CPopplerCore"],
+            cxxSettings: [.headerSearchPath("."), .unsafeFlags(["-std=c++17", "-O2"])]),
         .target(name: "Rendering", dependencies: ["CProcess", systemPackage], swiftSettings: settings),
         .target(
             name: "Inference", dependencies: ["CKernels", "CUDAKernels", systemPackage],
@@ -66,7 +72,9 @@ let package = Package(
 
         .executableTarget(
             name: "Renderer",
-            dependencies: ["CEXIF", "CJPEG", "CPNG", "CPoppler", "CProcess", "CTIFF", "Rendering"],
+            dependencies: [
+                "CEXIF", "CJPEG", "CPDFCore", "CPictures", "CPNG", "CPoppler", "CProcess", "CTIFF", "Rendering",
+            ],
             swiftSettings: settings),
         .executableTarget(
             name: "Coordinator",

@@ -19,19 +19,27 @@ struct EXIF {
             guard let content = data.pointee.ifd.0 else { return nil }
             return exif_content_get_entry(content, tag)
         }
-        func short(_ tag: ExifTag) -> Int? {
-            guard let entry = entry(tag), entry.pointee.format == EXIF_FORMAT_SHORT, entry.pointee.size >= 2
-            else { return nil }
-            return Int(exif_get_short(entry.pointee.data, order))
+        // Of any integer type: phones write LONG where the standard asks for SHORT.
+        func integer(_ tag: ExifTag) -> Int? {
+            guard let entry = entry(tag), let bytes = entry.pointee.data else { return nil }
+            let size = entry.pointee.size
+            switch entry.pointee.format {
+            case EXIF_FORMAT_BYTE where size >= 1, EXIF_FORMAT_SBYTE where size >= 1: return Int(bytes[0])
+            case EXIF_FORMAT_SHORT where size >= 2: return Int(exif_get_short(bytes, order))
+            case EXIF_FORMAT_SSHORT where size >= 2: return Int(exif_get_sshort(bytes, order))
+            case EXIF_FORMAT_LONG where size >= 4: return Int(exif_get_long(bytes, order))
+            case EXIF_FORMAT_SLONG where size >= 4: return Int(exif_get_slong(bytes, order))
+            default: return nil
+            }
         }
-        if let value = short(EXIF_TAG_ORIENTATION), (1...8).contains(value) { orientation = value }
+        if let value = integer(EXIF_TAG_ORIENTATION), (1...8).contains(value) { orientation = value }
         guard let entry = entry(EXIF_TAG_X_RESOLUTION), entry.pointee.format == EXIF_FORMAT_RATIONAL,
             entry.pointee.size >= 8
         else { return }
         let ratio = exif_get_rational(entry.pointee.data, order)
         guard ratio.denominator > 0 else { return }
         let perUnit = Double(ratio.numerator) / Double(ratio.denominator)
-        dpi = Resolution.dpi(perUnit, short(EXIF_TAG_RESOLUTION_UNIT) == 3 ? .centimetre : .inch)
+        dpi = Resolution.dpi(perUnit, integer(EXIF_TAG_RESOLUTION_UNIT) == 3 ? .centimetre : .inch)
     }
 }
 

@@ -75,7 +75,11 @@ struct InputFile: Sendable {
     func mapped() throws(RenderError) -> MappedFile {
         guard size > 0, let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED
         else {
-            throw RenderError(.tooLarge, "The file has \(size) bytes, more than fits into the memory limit: raise it.")
+            var bounds = rlimit()
+            getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &bounds)
+            let limits = RenderLimits(memoryBytes: Int(clamping: bounds.rlim_cur))
+            throw RenderError(
+                .tooLarge, "The file has \(size) bytes, more than fits into memory: raise \(limits.memorySetting).")
         }
         return MappedFile(UnsafeRawBufferPointer(start: address, count: size))
     }

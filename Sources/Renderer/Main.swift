@@ -20,6 +20,10 @@ struct MainRenderer {
             case .inspect: try Inspection(request, output: output).run()
             case .pages: try serve(request, to: output)
             case .jpeg: try CropEncoder(limits: request.limits).run(to: output)
+            case .png: try PNGEncoder(limits: request.limits).run(to: output)
+            case .fontTest:
+                output.send(try FontTest.missing(), number: 0)
+                output.send(FrameHeader(status: .opened, number: 1, payloadBytes: 0))
             case .selfTest:
                 try SelfTest.run()
                 output.send(FrameHeader(status: .opened, number: 1, payloadBytes: 0))
@@ -61,20 +65,22 @@ struct MainRenderer {
 
     /// Opens a document with the parser of its format; `password` is a descriptor, nil where there is none.
     static func openDocument(
-        _ input: InputFile, _ format: DocumentFormatName, password: Int32?, limits: RenderLimits, _ output: Output
+        _ input: InputFile, _ format: DocumentFormatName, password: Int32?, limits: RenderLimits, _ output: Output,
+        listsAttachments: Bool = false
     ) throws(RenderError) -> any RenderableDocument {
         switch format {
         case .pdf:
-            // Not by `map`, which cannot pass this error on.
-            if let password {
-                try PDFDocument(input, password: try InputFile.password(from: password))
-            } else {
-                try PDFDocument(input, password: nil)
-            }
+            try PDFDocument(
+                input, password: try secret(password), renderer: limits.pdfRenderer, listsAttachments: listsAttachments)
         case .tiff: try TIFFDocument(input)
         case .png: try PNGDocument(input, limits: limits, output: output)
-        case .jpeg: try JPEGDocument(input, limits: limits, output: output)
+        case .jpeg: try JPEGDocument(input, limits: limits)
         }
+    }
+
+    /// Not by `map`, which cannot pass this error on.
+    private static func secret(_ descriptor: Int32?) throws(RenderError) -> [UInt8]? {
+        if let descriptor { try InputFile.password(from: descriptor) } else { nil }
     }
 
     /// The message that a document is open.

@@ -1,123 +1,157 @@
+private import CPDFCore
 private import CPoppler
-private import Glibc
 import Rendering
 
-/// A PDF opened by poppler; pages are drawn by cairo.
+/// A PDF opened by poppler.
+///
+/// Its core tells what a page holds and what is wrong; cairo draws, by poppler-glib. Where that meets a limit, where the
+/// parser complains, or where nothing shows although something should, Splash draws as well, and what shows more counts
+/// (docs/rendering.md).
 final class PDFDocument: RenderableDocument {
-    private let document: OpaquePointer
+    private let input: InputFile
+    private let password: [UInt8]?
+    private let core: OpaquePointer
+    /// poppler-glib's document, opened when it is first wanted.
+    private var forCairo: OpaquePointer?
+    private var isCairoTried = false
     let pageCount: Int
+    let notes: [RenderNote]
+    /// What was said when the document was opened: it may concern any page.
+    private let structure: [RenderNote]
+    private let renderer: RenderLimits.PDFRenderer
 
     /// PDFs that claim more pages than this are taken for damaged.
     private static let mostPages = 1_000_000
+    /// cairo's pictures reach no further than this on a side.
+    private static let longestSide = 32_767
+    /// Names of attachments that are told.
+    private static let mostNames = 50
+    /// So many characters cannot all be without ink.
+    private static let surelyInk = 8
 
-    /// Opens by descriptor; `password` is nil where none is known.
-    init(_ input: InputFile, password: [UInt8]?) throws(RenderError) {
-        self.document = try Self.open(input, password)
-        pageCount = Int(poppler_document_get_n_pages(document))
-        guard pageCount >= 1 else {
+    /// Opens by descriptor; `password` is nil where none is known. `listsAttachments` costs a look at every page.
+    init(
+        _ input: InputFile, password: [UInt8]?, renderer: RenderLimits.PDFRenderer, listsAttachments: Bool
+    ) throws(RenderError) {
+        quire_pdf_start()
+        self.input = input
+        self.renderer = renderer
+        (core, self.password) = try Self.open(input, password)
+        let tree = quire_pdf_tree(core, Int64(Self.mostPages))
+        guard !tree.isEndless else {
+            throw RenderError(.tooLarge, "The PDF claims more than \(Self.mostPages) pages: it is damaged.")
+        }
+        guard tree.places >= 1 else {
             throw RenderError(
                 .damaged, "The PDF has no pages: it is cut off or damaged. Copy it again from its source.")
         }
-        guard pageCount <= Self.mostPages else {
-            throw RenderError(
-                .tooLarge, "The PDF claims \(pageCount) pages, more than \(Self.mostPages): it is damaged.")
+        pageCount = Int(tree.places)
+        structure = PDFMessages.notes(.opening)
+        var notes = structure
+        if tree.stated != tree.pages {
+            let stated = tree.stated < 0 ? "no number of pages" : "\(tree.stated) pages"
+            notes.append(
+                RenderNote(
+                    .pageCount,
+                    "The PDF states \(stated), and its page tree holds \(tree.pages)"
+                        + (tree.places > tree.pages ? " and lists others that are missing." : ": all of these are read.")))
         }
+        if listsAttachments, let names = Self.attachments(core) { notes.append(names) }
+        self.notes = notes
     }
 
-    private static func open(_ input: InputFile, _ password: [UInt8]?) throws(RenderError) -> OpaquePointer {
-        // First without: most documents that have a password file beside them by mistake need none.
-        var failure: UnsafeMutablePointer<GError>?
-        defer { g_clear_error(&failure) }
-        if let document = attempt(input, nil, &failure) { return document }
-        guard failure?.pointee.domain == poppler_error_quark(),
-            failure?.pointee.code == Int32(POPPLER_ERROR_ENCRYPTED.rawValue)
-        else {
-            let reason = failure.flatMap { $0.pointee.message }.map { String(cString: $0) } ?? "no reason given"
+    deinit {
+        if let forCairo { g_object_unref(UnsafeMutableRawPointer(forCairo)) }
+        quire_pdf_close(core)
+    }
+
+    private static func attachments(_ core: OpaquePointer) -> RenderNote? {
+        final class Names { var list: [String] = [] }
+        let names = Names()
+        quire_pdf_attachments(core, Int32(mostNames + 1), Unmanaged.passUnretained(names).toOpaque()) { context, name in
+            guard let context else { return }
+            let names = Unmanaged<Names>.fromOpaque(context).takeUnretainedValue()
+            names.list.append(String(cString: name).cleaned(upTo: 200))
+        }
+        guard !names.list.isEmpty else { return nil }
+        let told = names.list.prefix(mostNames).joined(separator: ", ")
+        let more = names.list.count > mostNames ? ", and more" : ""
+        return RenderNote(
+            .attachments,
+            "Files are attached to the PDF, which are not read: \(told)\(more). Save them as files of their own to have "
+                + "them read.")
+    }
+
+    func render(_ place: Int, limits: RenderLimits, notes: PageNotes) throws(RenderError) -> PixelBuffer {
+        let page = quire_pdf_page(core, Int64(place))
+        guard page.isThere else {
             throw RenderError(
                 .damaged,
-                "The PDF cannot be opened (\(reason)): it is cut off or damaged. Copy it again from its source, or repair "
-                    + "it with qpdf or mutool.")
+                "The page is missing: the PDF's page tree names an object for it that is no page. The other pages keep "
+                    + "their numbers. Repair the PDF with qpdf or mutool, or copy it again from its source.")
         }
-        guard let password else {
+        quire_pdf_forget_messages()
+        notes.add(structure)
+        if let boxes = page.boxes { notes.add(.boxesDisagree, String(cString: boxes)) }
+        let contents = PDFContents(core, place: place)
+        notes.add(contents.notes)
+        if let reason = contents.nothingDecoded {
             throw RenderError(
-                .locked,
-                "The PDF is encrypted: put its password into the first line of a file beside it, named like the PDF with "
-                    + ".password added.")
+                .damaged, "Nothing of the page's picture can be decoded (\(reason)): copy the PDF again from its source.")
         }
-        // poppler makes Latin-1 of a password in UTF-8. Older encryption wants that; newer wants the UTF-8 itself,
-        // which is what remains when each of its bytes is handed over as a character.
-        let characters = password.flatMap { Array(String(UnicodeScalar($0)).utf8) }
-        for variant in characters == password ? [password] : [password, characters] {
-            g_clear_error(&failure)
-            if let document = attempt(input, variant, &failure) { return document }
-        }
-        throw RenderError(
-            .locked,
-            "The PDF is encrypted and the password in the .password file beside it is wrong: put the right one into that "
-                + "file's first line.")
-    }
-
-    private static func attempt(
-        _ input: InputFile, _ password: [UInt8]?, _ failure: inout UnsafeMutablePointer<GError>?
-    ) -> OpaquePointer? {
-        // poppler closes the descriptor that it is given.
-        let descriptor = dup(input.descriptor)
-        guard let password else { return poppler_document_new_from_fd(descriptor, nil, &failure) }
-        return poppler_document_new_from_fd(descriptor, password.map { CChar(bitPattern: $0) } + [0], &failure)
-    }
-
-    deinit { g_object_unref(UnsafeMutableRawPointer(document)) }
-
-    func render(_ page: Int, limits: RenderLimits, notes: PageNotes) throws(RenderError) -> PixelBuffer {
-        guard let page = poppler_document_get_page(document, Int32(page - 1)) else {
-            throw RenderError(
-                .damaged, "The page cannot be found in the PDF: it is damaged. Repair it with qpdf or mutool.")
-        }
-        defer { g_object_unref(UnsafeMutableRawPointer(page)) }
-        var (width, height) = (0.0, 0.0)
-        poppler_page_get_size(page, &width, &height)
-        let size = try PageSize(points: (width, height), scan: ScanDetection(page).scan, limits: limits)
-        return try draw(page, size, limits)
-    }
-
-    private func draw(_ page: OpaquePointer, _ size: PageSize, _ limits: RenderLimits) throws(RenderError)
-        -> PixelBuffer
-    {
-        let image = try PixelBuffer(width: size.width, height: size.height, dpi: size.dpi, limits: limits)
-        let surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, Int32(size.width), Int32(size.height))
-        defer { cairo_surface_destroy(surface) }
-        guard cairo_surface_status(surface) == CAIRO_STATUS_SUCCESS else {
-            throw PixelBuffer.outOfMemory(size.width, size.height)
-        }
-        let context = cairo_create(surface)
-        defer { cairo_destroy(context) }
-        cairo_set_source_rgb(context, 1, 1, 1)
-        cairo_paint(context)
-        cairo_scale(context, size.scale.x, size.scale.y)
-        poppler_page_render(page, context)
-        let status = cairo_status(context)
-        guard status != CAIRO_STATUS_NO_MEMORY else { throw PixelBuffer.outOfMemory(size.width, size.height) }
-        guard status == CAIRO_STATUS_SUCCESS else {
-            throw RenderError(
-                .damaged,
-                "The page cannot be drawn (\(String(cString: cairo_status_to_string(status)))): repair the PDF "
-                    + "with qpdf or mutool.")
-        }
-        cairo_surface_flush(surface)
-        guard let pixels = cairo_image_surface_get_data(surface) else {
-            throw RenderError(.broken, "cairo hands out no pixels: its version does not fit.")
-        }
-        let stride = Int(cairo_image_surface_get_stride(surface))
-        for y in 0..<size.height {
-            // 32 bits a pixel in the machine's order: blue, green, red, unused on every machine that Swift runs on.
-            let source = pixels + y * stride
-            let target = image.row(y)
-            for x in 0..<size.width {
-                target[x * 3] = source[x * 4 + 2]
-                target[x * 3 + 1] = source[x * 4 + 1]
-                target[x * 3 + 2] = source[x * 4]
-            }
+        let size = try PageSize(
+            page: (page.width, page.height), userUnit: page.userUnit, contents: contents, limits: limits, notes: notes)
+        let image = try draw(place, Int(page.glibNumber), size, contents, limits, notes)
+        if !image.hasInk, !notes.leaveDoubt, contents.visibleCharacters >= Self.surelyInk {
+            notes.add(
+                .contentDamaged, "\(contents.visibleCharacters) characters that should be seen leave no ink.")
         }
         return image
+    }
+
+    private func draw(
+        _ place: Int, _ number: Int, _ size: PageSize, _ contents: PDFContents, _ limits: RenderLimits,
+        _ notes: PageNotes
+    ) throws(RenderError) -> PixelBuffer {
+        if contents.hasDamagedFonts { quire_pdf_replace_fonts(core) }
+        let seen = PDFMessages.count
+        defer { notes.add(PDFMessages.notes(from: seen, .drawing)) }
+        guard renderer != .splash, !contents.hasDamagedFonts, !Self.isBeyondCairo(size, contents),
+            let page = cairoPage(number)
+        else { return try PDFDrawing.splash(core, place: place, size, limits) }
+        defer { g_object_unref(UnsafeMutableRawPointer(page)) }
+        var refusal: RenderError?
+        do throws(RenderError) {
+            let image = try PDFDrawing.cairo(page, size, limits)
+            let isDoubtful =
+                notes.leaveDoubt || contents.hasGlyphOutsideBox || (!contents.isEmpty && !image.hasInk)
+                || PDFMessages.notes(from: seen, .drawing).contains { $0.leavesDoubt }
+            guard isDoubtful, renderer == .either else { return image }
+            let second = try PDFDrawing.splash(core, place: place, size, limits)
+            if second.showsMore(than: image) { return second }
+            return image
+        } catch {
+            refusal = error
+        }
+        if let refusal, renderer == .cairo { throw refusal }
+        return try PDFDrawing.splash(core, place: place, size, limits)
+    }
+
+    /// Whether the page, or a picture on it, is larger than cairo takes or than memory holds for it.
+    private static func isBeyondCairo(_ size: PageSize, _ contents: PDFContents) -> Bool {
+        size.width > longestSide || size.height > longestSide
+            || contents.pictures.contains {
+                $0.width > longestSide || $0.height > longestSide || $0.width > 64_000_000 / max(1, $0.height)
+            }
+    }
+
+    /// A page for cairo; nil where poppler-glib does not have it.
+    private func cairoPage(_ number: Int) -> OpaquePointer? {
+        guard number > 0 else { return nil }
+        if !isCairoTried {
+            isCairoTried = true
+            forCairo = Self.openForCairo(input, password)
+        }
+        return forCairo.flatMap { poppler_document_get_page($0, Int32(number - 1)) }
     }
 }

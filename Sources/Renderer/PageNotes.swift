@@ -9,8 +9,14 @@ final class PageNotes {
 
     func add(_ code: RenderNote.Code, _ text: String) {
         let note = RenderNote(code, text)
+        // The structure is that of the whole file: once is enough.
+        if code == .structureDamaged, list.contains(where: { $0.code == code }) { return }
         guard list.count < Self.most, !list.contains(note) else { return }
         list.append(note)
+    }
+
+    func add(_ notes: [RenderNote]) {
+        for note in notes { add(note.code, note.text) }
     }
 
     var leaveDoubt: Bool { list.contains { $0.leavesDoubt } }

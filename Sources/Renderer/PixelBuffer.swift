@@ -34,15 +34,15 @@ struct PixelBuffer: ~Copyable {
             throw RenderError(
                 .tooLarge,
                 "The image is \(width) x \(height) pixels, more than the limit of \(limits.maxPixels) "
-                    + "pixels: raise the limit, or scale it down.")
+                    + "pixels: raise --max-pixels, or scale it down.")
         }
     }
 
     static func outOfMemory(_ width: Int, _ height: Int) -> RenderError {
         RenderError(
             .tooLarge,
-            "The image of \(width) x \(height) pixels does not fit into the memory limit: raise it, or "
-                + "scale the image down.")
+            "The image of \(width) x \(height) pixels does not fit into the memory limit: raise "
+                + "--render-memory, or scale the image down.")
     }
 
     /// The start of a row.

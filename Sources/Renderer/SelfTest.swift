@@ -1,4 +1,3 @@
-private import CPoppler
 import Rendering
 
 /// Draws a word in a font that the PDF does not carry and looks for ink.
@@ -6,33 +5,7 @@ import Rendering
 /// Without fonts on the machine poppler draws nothing and says so only on its error output.
 enum SelfTest {
     static func run() throws(RenderError) {
-        let pdf = Array(document.utf8)
-        let bytes = pdf.withUnsafeBytes { g_bytes_new($0.baseAddress, gsize($0.count)) }
-        defer { g_bytes_unref(bytes) }
-        guard let document = poppler_document_new_from_bytes(bytes, nil, nil) else {
-            throw RenderError(.broken, "poppler cannot open the PDF of the self-test: its installation is damaged.")
-        }
-        defer { g_object_unref(UnsafeMutableRawPointer(document)) }
-        guard let page = poppler_document_get_page(document, 0) else {
-            throw RenderError(.broken, "poppler finds no page in the self-test: its installation is damaged.")
-        }
-        defer { g_object_unref(UnsafeMutableRawPointer(page)) }
-        let (width, height) = (200, 50)
-        let surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, Int32(width), Int32(height))
-        defer { cairo_surface_destroy(surface) }
-        let context = cairo_create(surface)
-        defer { cairo_destroy(context) }
-        cairo_set_source_rgb(context, 1, 1, 1)
-        cairo_paint(context)
-        poppler_page_render(page, context)
-        cairo_surface_flush(surface)
-        let stride = Int(cairo_image_surface_get_stride(surface))
-        guard let pixels = cairo_image_surface_get_data(surface) else {
-            throw RenderError(.broken, "cairo hands out no pixels: its installation is damaged.")
-        }
-        let dark = (0..<height).reduce(0) { sum, y in
-            sum + (0..<width).count { pixels[y * stride + $0 * 4] < 128 }
-        }
+        let dark = try TestDrawing.darkPixels(document).count { $0 }
         guard dark >= leastInk else {
             throw RenderError(
                 .broken,

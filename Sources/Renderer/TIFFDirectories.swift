@@ -11,8 +11,9 @@ struct TIFFDirectories {
     /// More directories than this are taken for damage.
     private static let most = 65_535
     private static let subfileType: UInt64 = 254
-    /// Bits of the subfile type: a smaller version of another image, or a mask for one.
-    private static let notPages: UInt64 = 0b101
+    private static let oldSubfileType: UInt64 = 255
+    private static let width: UInt64 = 256
+    private static let height: UInt64 = 257
 
     private let input: InputFile
     private let isLittle: Bool
@@ -29,11 +30,11 @@ struct TIFFDirectories {
         guard let first = isBig ? number(at: 8, bytes: 8) : number(at: 4, bytes: 4) else {
             throw RenderError(.damaged, "The TIFF file is cut off in its head: copy it again from its source.")
         }
-        var others: [UInt64] = []
+        var found: [(offset: UInt64, directory: Directory)] = []
         var seen: Set<UInt64> = []
         var offset = first
         while offset != 0 {
-            guard pages.count + others.count < Self.most else {
+            guard found.count < Self.most else {
                 throw RenderError(.tooLarge, "The TIFF file has more than \(Self.most) pages: split it.")
             }
             guard seen.insert(offset).inserted else { break }
@@ -41,18 +42,36 @@ struct TIFFDirectories {
                 breaksOff = true
                 break
             }
-            if directory.subfileType & Self.notPages == 0 { pages.append(offset) } else { others.append(offset) }
+            found.append((offset, directory))
             guard let next = directory.next else {
                 breaksOff = true
                 break
             }
             offset = next
         }
-        if pages.isEmpty { pages = others }
+        pages = found.indices.filter { Self.isPage($0, of: found.map(\.directory)) }.map { found[$0].offset }
+        if pages.isEmpty { pages = found.map(\.offset) }
+    }
+
+    /// Masks are no pages, and versions of a picture beside it that are clearly smaller; but many scanners flag all
+    /// pages after the first as reduced, at full size.
+    private static func isPage(_ index: Int, of directories: [Directory]) -> Bool {
+        let directory = directories[index]
+        guard !directory.isMask else { return false }
+        guard directory.isReduced else { return true }
+        return ![index - 1, index + 1].contains { neighbour in
+            directories.indices.contains(neighbour) && !directories[neighbour].isMask
+                && directory.width * 5 < directories[neighbour].width * 3
+                && directory.height * 5 < directories[neighbour].height * 3
+        }
     }
 
     private struct Directory {
-        var subfileType: UInt64
+        var isReduced = false
+        var isMask = false
+        /// Pixels; 0 where the directory does not say.
+        var width: UInt64 = 0
+        var height: UInt64 = 0
         /// 0 after the last one; nil where the file ends before it says.
         var next: UInt64?
     }
@@ -64,16 +83,37 @@ struct TIFFDirectories {
         guard let entries = number(at: start, bytes: countBytes), entries > 0,
             entries <= UInt64((input.size - start) / entryBytes)
         else { return nil }
-        var kind: UInt64 = 0
+        var directory = Directory()
         for entry in 0..<Int(entries) {
             let place = start + countBytes + entry * entryBytes
             guard let tag = number(at: place, bytes: 2) else { return nil }
-            // Entries are sorted by tag, and this one is the lowest in use.
-            guard tag <= Self.subfileType else { break }
-            if tag == Self.subfileType { kind = number(at: place + 4 + wordBytes, bytes: 4) ?? 0 }
+            // Entries are sorted by tag, and these are the lowest in use.
+            guard tag <= Self.height else { break }
+            let value = integer(at: place, wordBytes) ?? 0
+            switch tag {
+            case Self.subfileType:
+                directory.isReduced = value & 1 != 0
+                directory.isMask = value & 4 != 0
+            // 1: full, 2: reduced, 3: a page of several.
+            case Self.oldSubfileType: directory.isReduced = directory.isReduced || value == 2
+            // Below 2^32, so that comparisons do not overflow.
+            case Self.width: directory.width = min(value, 0xFFFF_FFFF)
+            case Self.height: directory.height = min(value, 0xFFFF_FFFF)
+            default: break
+            }
         }
-        return Directory(
-            subfileType: kind, next: number(at: start + countBytes + Int(entries) * entryBytes, bytes: wordBytes))
+        directory.next = number(at: start + countBytes + Int(entries) * entryBytes, bytes: wordBytes)
+        return directory
+    }
+
+    /// The value of an entry that is a BYTE, SHORT, LONG or LONG8.
+    private func integer(at entry: Int, _ wordBytes: Int) -> UInt64? {
+        switch number(at: entry + 2, bytes: 2) {
+        case 1: number(at: entry + 4 + wordBytes, bytes: 1)
+        case 3: number(at: entry + 4 + wordBytes, bytes: 2)
+        case 16: number(at: entry + 4 + wordBytes, bytes: 8)
+        default: number(at: entry + 4 + wordBytes, bytes: 4)
+        }
     }
 
     private func number(at offset: Int, bytes count: Int) -> UInt64? {

@@ -47,8 +47,11 @@ final class TIFFDocument: RenderableDocument {
         }
         source.forget()
         guard TIFFSetSubDirectory(handle, directories.pages[page - 1]) != 0 else { throw damage("cannot be read") }
+        try checkCompression()
         let layout = try TIFFLayout(handle)
         try PixelBuffer.check(width: layout.width, height: layout.height, limits: limits)
+        // What libtiff says from here on is about the pixels, not about tags.
+        source.forget()
         var image = try PixelBuffer(width: layout.width, height: layout.height, dpi: layout.dpi, limits: limits)
         if layout.isDirect {
             try TIFFSamples(handle, layout).read(into: image) { damage("cannot be decoded") }
@@ -58,8 +61,33 @@ final class TIFFDocument: RenderableDocument {
         if let loss = source.loss {
             throw RenderError(.damaged, "The page's image is cut off or damaged (\(loss)): copy the file again.")
         }
+        // libtiff reports bad code words of fax data, and goes on with the next line.
+        if let error = source.firstError {
+            notes.add(
+                .pictureDamaged, "The page's image is damaged (\(error)): parts of it are wrong or missing.")
+        }
         image.dpi = layout.dpi
         return try image.upright(layout.orientation, limits: limits)
+    }
+
+    /// Throws where libtiff has no decoder for the page: such a page is whole.
+    private func checkCompression() throws(RenderError) {
+        var scheme: UInt16 = 0
+        guard quire_tiff_short(handle, UInt32(TIFFTAG_COMPRESSION), &scheme) == 1, TIFFIsCODECConfigured(scheme) == 0
+        else { return }
+        let name =
+            switch scheme {
+            // Aperio's two and Leadtools' own number.
+            case 33003, 33005, 34712: "JPEG 2000"
+            case UInt16(COMPRESSION_LERC): "LERC"
+            case UInt16(COMPRESSION_ZSTD): "Zstandard"
+            case UInt16(COMPRESSION_WEBP): "WebP"
+            case UInt16(COMPRESSION_JBIG): "JBIG"
+            default: "compression \(scheme)"
+            }
+        throw RenderError(
+            .unsupported,
+            "This kind of TIFF (\(name)) is not read: convert it to one with LZW, Deflate or fax compression.")
     }
 
     /// libtiff's own conversion, for the rarer kinds of colour and compression.
@@ -67,7 +95,8 @@ final class TIFFDocument: RenderableDocument {
         var message = [CChar](repeating: 0, count: 1024)
         guard TIFFRGBAImageOK(handle, &message) != 0 else {
             throw RenderError(
-                .damaged, "This kind of TIFF is not read (\(Self.text(message))): save it as 8-bit grey or RGB.")
+                .unsupported,
+                "This kind of TIFF (\(Self.text(message))) is not read: convert it to 8-bit grey or RGB.")
         }
         let reader = UnsafeMutablePointer<TIFFRGBAImage>.allocate(capacity: 1)
         reader.initialize(to: TIFFRGBAImage())
@@ -134,7 +163,11 @@ private final class TIFFSource {
         var text = [CChar](repeating: 0, count: 512)
         vsnprintf(&text, text.count, format, values)
         let sentence = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        if isError, firstError == nil { firstError = sentence }
+        // No sound line of fax is longer or shorter than the page is wide; empty ones mark the end of a transmission.
+        let isWrong =
+            isError || sentence.contains("Line length mismatch")
+            || (sentence.contains("Premature EOL") && !sentence.contains("(got 0,"))
+        if isWrong, firstError == nil { firstError = sentence }
         // libtiff goes on with white rows, and libjpeg with grey ones, where compressed data end too early.
         let words = sentence.lowercased().split(separator: " ")
         if words.contains("premature"), !words.contains("eol"), loss == nil { loss = sentence }

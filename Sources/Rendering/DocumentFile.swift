@@ -6,10 +6,8 @@ struct DocumentFile: ~Copyable {
     let source: SourceFile
     /// What the first bytes say.
     let kind: DocumentKind
+    /// The first bytes of its file: what they can mean is tried by whoever opens the document.
     private let password: [UInt8]?
-
-    /// Passwords longer than this are not passwords.
-    private static let longestPassword = 1024
 
     /// Takes an opened file, and `<file name>.password` beside it where that exists.
     init(_ source: SourceFile) throws(RenderError) {
@@ -32,7 +30,7 @@ struct DocumentFile: ~Copyable {
     /// The reading end of a pipe that holds the password, or nothing.
     borrowing func passwordPipe() throws(RenderError) -> Descriptor {
         let pipe = try Pipe()
-        // A pipe holds at least 4096 bytes, so this never waits for the reader.
+        // A pipe holds at least 4096 bytes, more than is read of a password file, so this never waits for the reader.
         try pipe.writing.write(password ?? [])
         return pipe.takeReading()
     }
@@ -43,11 +41,11 @@ struct DocumentFile: ~Copyable {
         }
         let path = name + Array(".password".utf8.map { CChar(bitPattern: $0) }) + [0]
         guard let source = try SourceFile.ifThere(FilePath(platformString: path)) else { return nil }
-        let line = try source.firstBytes(longestPassword + 1).prefix { $0 != 10 && $0 != 13 && $0 != 0 }
-        guard line.count <= longestPassword else {
+        let bytes = try source.firstBytes(PasswordVariants.fileBytes)
+        guard PasswordVariants(file: bytes) != nil else {
             throw RenderError(
                 .locked, "The first line of the password file beside the document is longer than a password can be.")
         }
-        return Array(line)
+        return bytes
     }
 }

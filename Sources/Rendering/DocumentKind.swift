@@ -8,16 +8,21 @@ package enum DocumentKind: Sendable, Equatable {
     case unknown
 
     /// How many first bytes `sniff` looks at.
-    package static let sniffedBytes = 1024
+    ///
+    /// A PDF's header may lie behind something else, and its first objects have to show.
+    package static let sniffedBytes = 8192
 
     /// Decides by the magic numbers in the first `sniffedBytes` bytes of a file (fewer where the file is shorter).
     package static func sniff(_ firstBytes: [UInt8]) -> DocumentKind {
         guard !firstBytes.isEmpty else { return .empty }
         if let format = readableFormat(firstBytes) { return .readable(format) }
-        for signature in signatures where firstBytes.matches(signature.bytes, at: signature.offset) {
-            return .unsupported(name: signature.name)
+        let isText = PDFHeader.isText(firstBytes.prefix(sniffedBytes))
+        let signature = signatures.first { firstBytes.matches($0.bytes, at: $0.offset) && !($0.isBinary && isText) }
+        // A PDF in an archive is not the archive: there may be others in it.
+        if signature?.holdsFiles != true, PDFHeader.follows(in: Array(firstBytes.prefix(sniffedBytes))) {
+            return .readable(.pdf)
         }
-        return .unknown
+        return signature.map { .unsupported(name: $0.name) } ?? .unknown
     }
 
     /// Why the file is not read, in a sentence; nil where it is.
@@ -37,22 +42,26 @@ package enum DocumentKind: Sendable, Equatable {
         // Classic and BigTIFF, little and big endian.
         let tiff: [[UInt8]] = [[0x49, 0x49, 42, 0], [0x4D, 0x4D, 0, 42], [0x49, 0x49, 43, 0], [0x4D, 0x4D, 0, 43]]
         if tiff.contains(where: { bytes.matches($0, at: 0) }) { return .tiff }
-        // PDF readers accept the header anywhere in the first 1024 bytes (ISO 32000, implementation notes).
-        let header = Array("%PDF-".utf8)
-        let last = min(bytes.count, sniffedBytes) - header.count
-        if last >= 0, (0...last).contains(where: { bytes.matches(header, at: $0) }) { return .pdf }
-        return nil
+        return PDFHeader.begins(Array(bytes.prefix(sniffedBytes))) ? .pdf : nil
     }
 
     private struct Signature {
         let name: String
         let bytes: [UInt8]
         let offset: Int
+        /// Whether it is made to hold other files, as they are.
+        let holdsFiles: Bool
+        /// Whether such a file is never text all through, and a text may begin with the same letters.
+        let isBinary: Bool
 
-        init(_ name: String, _ bytes: [UInt8], at offset: Int = 0) {
+        init(
+            _ name: String, _ bytes: [UInt8], at offset: Int = 0, holdsFiles: Bool = false, isBinary: Bool = false
+        ) {
             self.name = name
             self.bytes = bytes
             self.offset = offset
+            self.holdsFiles = holdsFiles
+            self.isBinary = isBinary
         }
     }
 
@@ -61,22 +70,25 @@ package enum DocumentKind: Sendable, Equatable {
         Signature("a JPEG 2000 codestream", [0xFF, 0x4F, 0xFF, 0x51]),
         Signature("a JPEG XL image", [0, 0, 0, 12] + Array("JXL ".utf8)),
         Signature("a JPEG XL image", [0xFF, 0x0A]),
-        Signature("a WebP image", Array("WEBP".utf8), at: 8),
-        Signature("a HEIF or AVIF image", Array("ftypheic".utf8), at: 4),
-        Signature("a HEIF or AVIF image", Array("ftypmif1".utf8), at: 4),
-        Signature("a HEIF or AVIF image", Array("ftypavif".utf8), at: 4),
-        Signature("a GIF image", Array("GIF8".utf8)),
-        Signature("a BMP image", Array("BM".utf8)),
+        Signature("a WebP image", Array("WEBP".utf8), at: 8, isBinary: true),
+        Signature("a HEIF or AVIF image", Array("ftypheic".utf8), at: 4, isBinary: true),
+        Signature("a HEIF or AVIF image", Array("ftypmif1".utf8), at: 4, isBinary: true),
+        Signature("a HEIF or AVIF image", Array("ftypavif".utf8), at: 4, isBinary: true),
+        Signature("a GIF image", Array("GIF8".utf8), isBinary: true),
+        Signature("a BMP image", Array("BM".utf8), isBinary: true),
         Signature("a JBIG2 image", [0x97, 0x4A, 0x42, 0x32]),
-        Signature("a Photoshop file", Array("8BPS".utf8)),
+        Signature("a Photoshop file", Array("8BPS".utf8), isBinary: true),
         Signature("a DjVu document", Array("AT&TFORM".utf8)),
         Signature("a PostScript file", Array("%!PS".utf8)),
-        Signature("a ZIP archive or an Office document", [0x50, 0x4B, 3, 4]),
-        Signature("an older Office document", [0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1]),
+        Signature("a ZIP archive or an Office document", [0x50, 0x4B, 3, 4], holdsFiles: true),
+        Signature("an older Office document", [0xD0, 0xCF, 0x11, 0xE0, 0xA1, 0xB1, 0x1A, 0xE1], holdsFiles: true),
         Signature("an RTF document", Array("{\\rtf".utf8)),
-        Signature("a gzip archive", [0x1F, 0x8B]),
-        Signature("a 7z archive", [0x37, 0x7A, 0xBC, 0xAF, 0x27, 0x1C]),
-        Signature("a RAR archive", Array("Rar!".utf8)),
+        Signature("a gzip archive", [0x1F, 0x8B], holdsFiles: true),
+        Signature("a 7z archive", [0x37, 0x7A, 0xBC, 0xAF, 0x27, 0x1C], holdsFiles: true),
+        Signature("a RAR archive", Array("Rar!".utf8), holdsFiles: true, isBinary: true),
+        Signature("a tar archive", Array("ustar".utf8), at: 257, holdsFiles: true, isBinary: true),
+        Signature("an archive of ar, such as a Debian package", Array("!<arch>\n".utf8), holdsFiles: true),
+        Signature("a cpio archive", Array("07070".utf8), holdsFiles: true, isBinary: true),
         Signature("an XML file", Array("<?xml".utf8)),
         Signature("a web page", Array("<!DOCTYPE html".utf8)),
         Signature("a web page", Array("<html".utf8)),

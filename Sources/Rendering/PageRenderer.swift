@@ -74,8 +74,8 @@ package struct PageRenderer: Sendable {
         else {
             throw RenderError(
                 .tooLarge,
-                "The image to cut from is \(image.width) x \(image.height) pixels, which is beyond the limit "
-                    + "of \(limits.maxPixels) pixels or does not match its bytes.")
+                "The image to cut from is \(image.width) x \(image.height) pixels, which is beyond "
+                    + "\(limits.pixelsSetting) or does not match its bytes.")
         }
         let order = CropOrder(
             width: image.width, height: image.height, quality: min(max(quality, 1), 100), boxes: boxes)
@@ -99,9 +99,17 @@ package struct PageRenderer: Sendable {
     /// Throws unless text in a font that the document does not carry is really drawn: fonts are installed.
     package func selfTest() async throws(RenderError) {
         try await Self.blocking { () throws(RenderError) in
-            let child = try RenderChild(executable, request(.selfTest), input: try .null(), password: try .null())
+            try RenderChild.selfTest(executable, limits: limits)
+        }
+    }
+
+    /// The scripts of which this machine has no font for documents that hold none; each is really drawn.
+    package func undrawnScripts() async throws(RenderError) -> [TestedScript] {
+        try await Self.blocking { () throws(RenderError) in
+            let child = try RenderChild(executable, request(.fontTest), input: try .null(), password: try .null())
             let message = try child.next { _ in nil }
             guard message.header.status == .opened else { throw child.error(of: message) }
+            return child.takeNotes().compactMap { TestedScript(rawValue: $0.text) }
         }
     }
 

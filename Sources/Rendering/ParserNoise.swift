@@ -20,7 +20,7 @@ struct ParserNoise: Equatable {
         }
     }
 
-    /// Whether poppler found neither the font of a text nor one to stand in: it then leaves the text out.
+    /// Whether poppler left a text out because it could use neither the font that the document holds nor any other.
     var speaksOfFonts: Bool {
         ["find a font for", "font thing failed"].contains { phrase in lines.contains { $0.containsText(phrase) } }
     }
@@ -28,12 +28,12 @@ struct ParserNoise: Equatable {
 
 extension String {
     /// Without control characters, and cut to so many characters.
-    func cleaned(upTo limit: Int) -> String {
+    package func cleaned(upTo limit: Int) -> String {
         let printable = unicodeScalars.filter { $0.value >= 0x20 && !(0x7F...0x9F).contains($0.value) }
         return String(String(String.UnicodeScalarView(printable)).prefix(limit))
     }
 
-    fileprivate func containsText(_ phrase: String) -> Bool {
+    package func containsText(_ phrase: String) -> Bool {
         let (text, wanted) = (Array(utf8), Array(phrase.utf8))
         guard text.count >= wanted.count else { return false }
         return (0...text.count - wanted.count).contains { text[$0..<$0 + wanted.count].elementsEqual(wanted) }

@@ -44,19 +44,6 @@ final class RenderChild {
             executable, arguments: request.arguments, input: input, password: password)
     }
 
-    /// Starts a child on a document and waits until it says that the document is open.
-    static func opening(
-        _ document: borrowing DocumentFile, with executable: FilePath, _ request: RenderRequest
-    ) throws(RenderError) -> (child: RenderChild, opened: FrameHeader) {
-        var request = request
-        request.hasPassword = document.hasPassword
-        let child = try RenderChild(
-            executable, request, input: document.source.descriptor, password: try document.passwordPipe())
-        let message = try child.next { _ in nil }
-        guard message.header.status == .opened else { throw child.error(of: message) }
-        return (child, message.header)
-    }
-
     /// The next message that is no note; `expectedPayload` gives the exact length for an image head, nil to refuse the head.
     ///
     /// An error here means that this child is of no more use: it died, was late, or did not keep to the agreement.
@@ -137,7 +124,7 @@ final class RenderChild {
         RenderError(
             .timedOut,
             "It took longer than the limit of \(limits.wholeSecondsPerPage) seconds: "
-                + "raise the limit, or save the document anew with another program.")
+                + "raise \(limits.secondsSetting), or save the document anew with another program.")
     }
 
     /// Part of its time that a child computes at least, unless other programs or a disk keep it from it.
@@ -167,12 +154,11 @@ final class RenderChild {
     private func ending() -> RenderError {
         drainErrors()
         let said = ParserNoise(noise)
-        let memory = limits.memoryBytes >> 20
         if said.isOutOfMemory {
             return RenderError(
                 .tooLarge,
-                "It needs more memory than the limit of \(memory) MiB: raise the limit, or make the "
-                    + "document's images smaller.")
+                "It needs more memory than the limit of \(limits.memoryBytes >> 20) MiB: raise \(limits.memorySetting), or "
+                    + "make the document's images smaller.")
         }
         let advice = "repair the document (for example with qpdf or mutool) or save it anew with another program."
         switch process.wait() {

@@ -15,6 +15,10 @@ package struct RenderRequest: Sendable, Equatable {
         case jpeg
         /// Draw text in a font that is not embedded and look for ink.
         case selfTest = "self-test"
+        /// Draw characters of the `TestedScript`s, none of whose fonts is embedded; a note names each that is not drawn.
+        case fontTest = "font-test"
+        /// Make a PNG file of a page image: a `CropOrder` without boxes.
+        case png
     }
 
     package static let documentDescriptor: Int32 = 3
@@ -46,7 +50,8 @@ package struct RenderRequest: Sendable, Equatable {
         [
             command.rawValue, "first=\(first)", "last=\(last)", "password=\(hasPassword ? 1 : 0)",
             "memory=\(limits.memoryBytes)", "seconds=\(limits.wholeSecondsPerPage)",
-            "pixels=\(limits.maxPixels)", "dpi=\(limits.pdfDPI)", "parent=\(parent)",
+            "pixels=\(limits.maxPixels)", "dpi=\(limits.pdfDPI)",
+            "renderer=\(limits.pdfRenderer.rawValue)", "parent=\(parent)",
         ]
     }
 
@@ -62,6 +67,7 @@ package struct RenderRequest: Sendable, Equatable {
         guard let first = values["first"], let last = values["last"], first >= 1, last >= first,
             let password = values["password"], let memory = values["memory"], let seconds = values["seconds"],
             let pixels = values["pixels"], let dpi = values["dpi"], dpi >= 1,
+            let renderer = values["renderer"].flatMap({ RenderLimits.PDFRenderer(rawValue: $0) }),
             let parent = values["parent"].flatMap({ Int32(exactly: $0) })
         else { return nil }
         self.command = command
@@ -70,6 +76,7 @@ package struct RenderRequest: Sendable, Equatable {
         hasPassword = password == 1
         limits = RenderLimits(
             memoryBytes: memory, secondsPerPage: Double(seconds), maxPixels: pixels, pdfDPI: dpi)
+        limits.pdfRenderer = renderer
         self.parent = parent
     }
 }

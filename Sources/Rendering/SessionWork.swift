@@ -123,10 +123,9 @@ final class SessionWork: @unchecked Sendable {
             }
             // A page whose every text is left out for want of fonts must not pass for a blank one.
             if child.noiseSinceLastMessage().speaksOfFonts, message.payload.allSatisfy({ $0 == 255 }) {
-                throw RenderError(
-                    .broken,
-                    "No font on this machine can stand in for those of the page, so that its text would be missing: "
-                        + "install fontconfig, fonts-liberation and poppler-data.")
+                // What poppler says does not tell whose font it is: this machine's are told by drawing with them.
+                try RenderChild.selfTest(executable, limits: limits)
+                throw Self.badFont
             }
             let image = PageImage(
                 width: Int(header.width), height: Int(header.height), bytes: message.payload, dpi: header.dpi)
@@ -169,6 +168,11 @@ final class SessionWork: @unchecked Sendable {
             throw error
         }
     }
+
+    private static let badFont = RenderError(
+        .damaged,
+        "A font that the document holds is damaged, and nothing of the page can be drawn without it: save the document "
+            + "anew from the program that made it, or scan the page.")
 
     private static func seconds(_ header: FrameHeader) -> Double { Double(header.microseconds) / 1e6 }
 

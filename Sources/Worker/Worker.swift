@@ -56,6 +56,23 @@ struct Worker: AsyncParsableCommand {
     var memory: String?
 
     @Option(
+        help: ArgumentHelp(
+            "The largest page image, in pixels; larger pictures are reduced. [$QUIRE_MAX_PIXELS; default: 64M]",
+            valueName: "count"))
+    var maxPixels: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Memory of the process that draws a document. [$QUIRE_RENDER_MEMORY; default: 2G]", valueName: "size"))
+    var renderMemory: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "For how long a document may be opened, and each page drawn. [$QUIRE_RENDER_SECONDS; default: 60]",
+            valueName: "seconds"))
+    var renderSeconds: String?
+
+    @Option(
         name: .customLong("root"),
         help: ArgumentHelp("Where a named root is mounted here; may be given several times.", valueName: "name=/path"))
     var roots: [String] = []
@@ -96,7 +113,7 @@ struct Worker: AsyncParsableCommand {
         let signals = StopSignal()
         let drain = DrainSignal(signals)
 
-        let renderer = try PageRenderer.besideThisProgram()
+        let renderer = try PageRenderer.besideThisProgram(limits: configuration.limits)
         // Missing fonts give silently blank pages: better no worker than that.
         try await renderer.selfTest()
         // What is missing or damaged the engine says.

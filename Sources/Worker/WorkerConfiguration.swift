@@ -1,5 +1,6 @@
 internal import Glibc
 internal import Inference
+internal import Rendering
 internal import Shared
 internal import SystemPackage
 
@@ -11,6 +12,8 @@ struct WorkerConfiguration: Sendable {
     private let card: DeviceChoice.Card?
     /// Device, threads, precision and memory.
     let engine: EngineOptions
+    /// What drawing one document may use.
+    let limits: RenderLimits
     /// Where this machine has mounted each named root.
     let roots: [String: FilePath]
     /// Leave when this process is gone.
@@ -31,6 +34,11 @@ struct WorkerConfiguration: Sendable {
         engine = EngineOptions(
             device: card.map { .cuda($0.ordinal) } ?? .processor, threads: threads, precision: precision,
             memory: try settings.byteCount("QUIRE_MEMORY", flag: flags.memory))
+        let rendering = try settings.rendering(
+            maxPixels: flags.maxPixels, memory: flags.renderMemory, seconds: flags.renderSeconds)
+        limits = RenderLimits(
+            memoryBytes: rendering.memoryBytes, secondsPerPage: rendering.seconds.map(Double.init),
+            maxPixels: rendering.maxPixels)
         roots = try settings.roots(flags: flags.roots)
         name = flags.name ?? "\(ProcessIdentity.host)-\(getpid())"
         parent = flags.parentPid

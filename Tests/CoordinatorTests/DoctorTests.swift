@@ -1,4 +1,5 @@
 import Coordinator
+import Glibc
 import Shared
 import SystemPackage
 import TestSupport
@@ -29,7 +30,7 @@ import Testing
     @Test func `Where all is there, all is right`() async throws {
         let database = try await TestPostgres.shared.makeDatabase()
         let found = await findings(Doctor(settings: try settings(["DATABASE_URL": database]), programs: programs))
-        #expect(Set(found.keys) == ["device", "database", "queue", "disk", "renderer", "worker", "model"])
+        #expect(Set(found.keys) == ["device", "database", "queue", "disk", "renderer", "fonts", "worker", "model"])
         for finding in found.values { #expect(finding.isRight, "\(finding)") }
         #expect(found["database"]?.text.contains("up to date") == true)
         #expect(found["model"]?.text.contains("8 531 872 parameters") == true)
@@ -63,5 +64,39 @@ import Testing
         #expect(found["worker"]?.text.contains("install it beside quire") == true)
         #expect(found["model"]?.text.contains("config.json") == true)
         #expect(found["model"]?.description.hasPrefix("wrong  model     ") == true)
+    }
+
+    @Test func `Fonts that are missing for a script are named with their package, and are no fault`() async throws {
+        let folder = temporary.path.appending("programs")
+        try temporary.makeFolder("programs")
+        // Latin letters alone.
+        let fonts = "<fontconfig><dir>/usr/share/fonts/truetype/liberation</dir></fontconfig>"
+        try temporary.makeFile("fonts.conf", Array(fonts.utf8))
+        let script = """
+            #!/bin/sh
+            FONTCONFIG_FILE=\(temporary.path.appending("fonts.conf")) exec \(programs.appending("quire-render")) "$@"
+
+            """
+        try temporary.makeFile("programs/quire-render", Array(script.utf8))
+        #expect(folder.appending("quire-render").withPlatformString { chmod($0, 0o700) } == 0)
+        let database = try await TestPostgres.shared.makeDatabase()
+        let found = await findings(Doctor(settings: try settings(["DATABASE_URL": database]), programs: folder))
+        let finding = try #require(found["fonts"])
+        #expect(finding.isRight && finding.isNote && finding.description.hasPrefix("note   fonts     "), "\(finding)")
+        for line in [
+            "simplified Chinese: apt install fonts-wqy-microhei", "traditional Chinese: apt install fonts-arphic-uming",
+            "Japanese: apt install fonts-ipafont-gothic", "Korean: apt install fonts-nanum",
+            "Arabic: apt install fonts-dejavu-core", "fonts-noto-cjk",
+        ] {
+            #expect(finding.text.contains(line), "\(finding.text)")
+        }
+        #expect(found["renderer"]?.isRight == true)
+    }
+
+    @Test func `A limit of rendering that is none is told of the renderer`() async throws {
+        let doctor = Doctor(settings: try settings(["QUIRE_RENDER_MEMORY": "lots"]), programs: programs)
+        let found = await findings(doctor)
+        #expect(found["renderer"]?.isRight == false)
+        #expect(found["renderer"]?.text.contains("QUIRE_RENDER_MEMORY is 'lots'") == true)
     }
 }

@@ -59,7 +59,7 @@ import Testing
         try scratch.makeFile("slow/100-hangs.pdf", endless)
         try scratch.makeFile("archive/120-crashes.pdf", endless + Array("\n".utf8))
         try scratch.makeFile("archive/140-swells.pdf", try ImageFixture.bytes("endless-memory.pdf"))
-        try scratch.makeFile("archive/160-damaged.pdf", Array("%PDF-1.4 nothing".utf8))
+        try scratch.makeFile("archive/160-damaged.pdf", Array("%PDF-1.4\nnothing".utf8))
         let crashing = scratch.path.appending("archive/120-crashes.pdf")
 
         let database = Database(connectionString: try await TestPostgres.shared.makeDatabase())

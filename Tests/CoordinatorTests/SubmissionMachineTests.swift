@@ -21,7 +21,7 @@ import Testing
         png = try ImageFixture.bytes("rgb8.png")
         try scratch.makeFolder("archive")
         for number in 1...3 { try scratch.makeFile("archive/\(number).png", png + [UInt8(number)]) }
-        try scratch.makeFile("archive/damaged.pdf", Array("%PDF-1.4 nothing".utf8))
+        try scratch.makeFile("archive/damaged.pdf", Array("%PDF-1.4\nnothing".utf8))
         database = Database(connectionString: try await TestPostgres.shared.makeDatabase())
         queue = PageQueue(database: database)
         batch = try await queue.openBatch(

@@ -45,7 +45,7 @@ import Testing
         let watched = try Watched()
         let good = try watched.folder.write(HandmadePDF(pages: [.init(mediaBox: [0, 0, 9, 9])]).bytes, as: "good")
         let bad = [
-            try watched.folder.write(Array("%PDF-1.4 nothing".utf8), as: "bad.pdf"),
+            try watched.folder.write(Array("%PDF-1.4\nnothing".utf8), as: "bad.pdf"),
             try watched.folder.write(Array(try Fixture.bytes("rgb444.jpg").prefix(40)), as: "bad.jpg"),
             try watched.folder.write(Array(try Fixture.bytes("rgb8.tiff").prefix(7)), as: "bad.tiff"),
         ]
@@ -89,12 +89,12 @@ import Testing
         let memory = try Watched(RenderLimits(memoryBytes: 128 << 20))
         #expect(try await memory.inspector.inspect(Fixture.path("pages5.tiff")).pageCount == 5)
         await #expect { try await memory.inspector.inspect(Fixture.path("endless-memory.pdf")) } throws: {
-            ($0 as? RenderError)?.kind == .tooLarge && "\($0)".contains("128 MiB")
+            ($0 as? RenderError)?.kind == .tooLarge && "\($0)".contains("raise --render-memory (now 128 MiB)")
         }
         let time = try Watched(RenderLimits(secondsPerPage: 3))
         _ = try? await time.inspector.inspect(Fixture.path("rgb8.png"))
         await #expect { try await time.inspector.inspect(Fixture.path("endless-time.pdf")) } throws: {
-            ($0 as? RenderError)?.kind == .timedOut && "\($0)".contains("3 seconds")
+            ($0 as? RenderError)?.kind == .timedOut && "\($0)".contains("3 seconds: raise --render-seconds (now 3)")
         }
     }
 

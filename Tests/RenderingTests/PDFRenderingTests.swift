@@ -103,22 +103,24 @@ import Testing
         #expect((alone.width, alone.height) == (150, 60))
     }
 
-    @Test func `draws neither coarser than 72 nor finer than 400 dots an inch`() async throws {
-        let coarse = try await render(scan(on: (600, 240)).pdf)
-        #expect((coarse.width, coarse.height) == (600, 240))
-        let fine = try await render(scan(on: (10, 4)).pdf)
-        #expect(fine.dpi == 400)
+    @Test func `keeps the pixels of a lone picture, however coarse or fine`() async throws {
+        for size in [(600, 240), (10, 4)] {
+            let (pixels, pdf) = scan(on: size)
+            #expect(try await render(pdf).bytes == pixels)
+        }
     }
 
-    @Test func `lowers the resolution of a large page until it fits, but not below 72`() async throws {
+    @Test func `lowers the resolution of a large page until it fits, and says so`() async throws {
         let folder = try TemporaryDirectory()
         let pdf = HandmadePDF(pages: [.init(mediaBox: [0, 0, 1000, 1000], content: Self.bar)])
         let file = try folder.write(pdf.bytes, as: "large.pdf")
-        let lower = try await PageRenderer.underTest(RenderLimits(maxPixels: 2_000_000)).image(file)
-        #expect(lower.width * lower.height <= 2_000_000)
-        #expect(lower.width >= 1300)
-        let error = try await PageRenderer.underTest(RenderLimits(maxPixels: 900_000)).failure(file)
-        #expect(error.kind == .tooLarge && error.message.contains("1000 x 1000"))
+        for (limit, least) in [(2_000_000, 1300), (900_000, 900), (100, 9)] {
+            let page = try #require(await PageRenderer.underTest(RenderLimits(maxPixels: limit)).pages(file).first)
+            let image = try page.result.get()
+            #expect(image.width * image.height <= limit && image.width >= least)
+            #expect(page.notes.map(\.code) == [.resolutionReduced])
+            #expect(page.notes[0].text.contains("--max-pixels"))
+        }
     }
 
     @Test(arguments: ["locked-rc4.pdf", "locked-aes256.pdf"])

@@ -42,7 +42,7 @@ import Testing
 
     @Test func `that cannot open a document give every page its error`() async throws {
         let folder = try TemporaryDirectory()
-        let file = try folder.write(Array("%PDF-1.4 nothing".utf8), as: "a.pdf")
+        let file = try folder.write(Array("%PDF-1.4\nnothing".utf8), as: "a.pdf")
         let pages = try await PageRenderer.underTest().pages(file, 3...7)
         #expect(pages.map(\.page) == [3, 4, 5, 6, 7])
         #expect(pages.allSatisfy { $0.errorKind == .damaged })
@@ -195,6 +195,24 @@ import Testing
             resources: "/Font <</F <</Type /Font /Subtype /Type1 /BaseFont /Courier>>>>")
         let pages = await renderer.pages(try folder.write(pdf.bytes, as: "a.pdf"), 1...2)
         #expect(pages.map(\.errorKind) == [.broken, nil])
+    }
+
+    @Test func `call a damaged font damaged, where the machine has fonts`() async throws {
+        let folder = try TemporaryDirectory()
+        let descriptor = "/Type /FontDescriptor /FontName /ABCDEF+Own /Flags 4 /FontBBox [0 0 9 9] /FontFile2 3 0 R"
+        let font =
+            "/Type /Font /Subtype /TrueType /BaseFont /ABCDEF+Own /FirstChar 65 /LastChar 65 /Widths [600] "
+            + "/FontDescriptor <<\(descriptor)>>"
+        let pdf = HandmadePDF(
+            pages: [.init(mediaBox: [0, 0, 200, 50], content: "BT /F 30 Tf 10 10 Td (AAAA) Tj ET")],
+            resources: "/Font <</F <<\(font)>>>>",
+            objects: [("/Length1 4000", Array(repeating: 0, count: 4000))])
+        let page = try #require(
+            await PageRenderer.underTest().pages(try folder.write(pdf.bytes, as: "a.pdf")).first)
+        // Drawn in another font or not at all, it is not the machine's fault.
+        if case .failure(let error) = page.result {
+            #expect(error.kind == .damaged && !error.message.contains("install"), "\(error)")
+        }
     }
 
     @Test(arguments: [

@@ -1,30 +1,6 @@
 import Rendering
 import Testing
 
-@Suite struct `The first bytes of a file` {
-    @Test func `say what is read`() {
-        #expect(DocumentKind.sniff(Array("%PDF-1.7".utf8)) == .readable(.pdf))
-        #expect(DocumentKind.sniff(Array(repeating: 0, count: 1000) + Array("%PDF-1.7".utf8)) == .readable(.pdf))
-        #expect(DocumentKind.sniff(Array(repeating: 0, count: 1020) + Array("%PDF-1.7".utf8)) == .unknown)
-        for head: [UInt8] in [[0x49, 0x49, 42, 0], [0x4D, 0x4D, 0, 42], [0x49, 0x49, 43, 0], [0x4D, 0x4D, 0, 43]] {
-            #expect(DocumentKind.sniff(head) == .readable(.tiff))
-        }
-        #expect(DocumentKind.sniff([0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) == .readable(.png))
-        #expect(DocumentKind.sniff([0xFF, 0xD8, 0xFF, 0xE1]) == .readable(.jpeg))
-    }
-
-    @Test func `name what is not read, and the reason says what to do`() throws {
-        let webp = DocumentKind.sniff(Array("RIFF\0\0\0\0WEBPVP8 ".utf8))
-        #expect(webp == .unsupported(name: "a WebP image"))
-        #expect(try #require(webp.reason).contains("convert"))
-        #expect(DocumentKind.sniff([0, 0, 0, 12] + Array("jP  \r\n".utf8)) == .unsupported(name: "a JPEG 2000 image"))
-        #expect(DocumentKind.sniff(Array("AT&TFORM".utf8)) == .unsupported(name: "a DjVu document"))
-        #expect(DocumentKind.sniff([]) == .empty)
-        #expect(DocumentKind.sniff([1, 2, 3]) == .unknown)
-        #expect(DocumentKind.readable(.pdf).reason == nil)
-    }
-}
-
 @Suite struct `Messages of quire-render` {
     @Test func `survive the way through the pipe`() throws {
         let header = FrameHeader(

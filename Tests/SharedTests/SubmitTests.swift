@@ -66,7 +66,7 @@ import Testing
         expected.pagesQueued = 43
         #expect(first == expected)
         let again = try await fixture.queue.add(files, to: batch)
-        #expect(again.unchanged == 5)
+        #expect(again.unchanged == 3, "only documents count: the others are counted for themselves")
         #expect(again.pagesQueued == 0 && again.added == 0 && again.changed == 0 && again.duplicates == 0)
         let status = try await fixture.status(batch)
         #expect(status.documents.total == 2 && status.documents.pending == 2)

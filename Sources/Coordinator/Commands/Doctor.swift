@@ -10,6 +10,8 @@ package struct Doctor: Sendable {
     package struct Finding: Sendable, Equatable, CustomStringConvertible {
         package let subject: String
         package let isRight: Bool
+        /// Right as it is, with something to be known.
+        package let isNote: Bool
         /// What was found, or what is wrong and what to do.
         package let text: String
 
@@ -17,12 +19,13 @@ package struct Doctor: Sendable {
             let padding = String(repeating: " ", count: max(1, 10 - subject.count))
             let indented = text.split(separator: "\n", omittingEmptySubsequences: false).joined(
                 separator: "\n" + String(repeating: " ", count: 17))
-            return "\(isRight ? "ok   " : "wrong")  \(subject)\(padding)\(indented)"
+            return "\(isNote ? "note " : isRight ? "ok   " : "wrong")  \(subject)\(padding)\(indented)"
         }
 
-        package init(_ subject: String, isRight: Bool, _ text: String) {
+        package init(_ subject: String, isRight: Bool, isNote: Bool = false, _ text: String) {
             self.subject = subject
             self.isRight = isRight
+            self.isNote = isNote
             self.text = text
         }
     }
@@ -51,7 +54,7 @@ package struct Doctor: Sendable {
                 continuation.yield(await database())
                 for finding in await queue() { continuation.yield(finding) }
                 continuation.yield(disk())
-                continuation.yield(await renderer())
+                for finding in await renderer() { continuation.yield(finding) }
                 continuation.yield(worker())
                 continuation.yield(await modelFiles())
                 continuation.finish()
@@ -130,16 +133,21 @@ package struct Doctor: Sendable {
         return Finding("disk", isRight: true, text)
     }
 
-    private func renderer() async -> Finding {
-        do throws(RenderError) {
+    /// The renderer, and with it the fonts that it finds.
+    private func renderer() async -> [Finding] {
+        do {
+            let limits = RenderLimits(try settings.rendering())
             let renderer =
-                if let programs { PageRenderer(executable: programs.appending("quire-render")) } else {
-                    try PageRenderer.besideThisProgram()
+                if let programs { PageRenderer(executable: programs.appending("quire-render"), limits: limits) } else {
+                    try PageRenderer.besideThisProgram(limits: limits)
                 }
             try await renderer.selfTest()
-            return Finding("renderer", isRight: true, "\(renderer.executable.displayText) draws text; fonts are there")
+            return [
+                Finding("renderer", isRight: true, "\(renderer.executable.displayText) draws text"),
+                await Self.fonts(renderer),
+            ]
         } catch {
-            return Finding("renderer", isRight: false, error.description)
+            return [Finding("renderer", isRight: false, "\(error)")]
         }
     }
 

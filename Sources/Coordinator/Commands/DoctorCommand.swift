@@ -9,6 +9,9 @@ package struct DoctorCommand: AsyncParsableCommand {
             One line a check, with what to do where something is wrong; the exit code is then 1. The private database is \
             started for the check, as `quire run` would do; a database that you name is only looked at.
 
+            Of fonts it draws Chinese, Japanese, Korean and Arabic characters, and names the package for what is missing; as \
+            not everybody needs these, that is a note and leaves the exit code at 0.
+
             Of the queue it checks that each page has its result or one job, that the counts are right, and that nothing is \
             left of batches that are gone. With --repair it mends what is wrong of that, in small steps beside workers: pages \
             that nobody would have read are queued, what belongs to nothing is deleted, counts are made anew. No result is \

@@ -56,6 +56,9 @@ package struct RunCommand: AsyncParsableCommand {
     package var memory: String?
 
     @OptionGroup
+    package var rendering: RenderOptions
+
+    @OptionGroup
     package var pipeline: PipelineOptions
 
     package init() {}

@@ -1,4 +1,5 @@
 package import ArgumentParser
+internal import Rendering
 internal import Shared
 internal import SystemPackage
 
@@ -15,6 +16,10 @@ package struct ShowCommand: AsyncParsableCommand {
               quire show 1931/july.pdf:7
               quire show july.pdf:7 --text | less
               quire show 3fa94c:7 --batch letters --json | jq .attempts
+              quire show july.pdf:7 --image page.png
+
+            With --image the page is drawn anew, as the model is given it: pixel for pixel, before the model's own resizing. \
+            That is done from a file that still has the content that was submitted; any other is refused.
 
             Exits with 1 where --text is asked of a page that has no text yet or that failed.
             """)
@@ -31,18 +36,36 @@ package struct ShowCommand: AsyncParsableCommand {
     @Flag(help: "Write the page's Markdown and nothing else.")
     package var text = false
 
+    @Option(
+        help: ArgumentHelp("Write the page's picture as PNG; - is standard output.", valueName: "file"),
+        completion: .file(extensions: ["png"]))
+    package var image: PathArgument?
+
+    @Option(
+        name: .customLong("root"),
+        help: ArgumentHelp(
+            "Where a named root is mounted here, for --image; may be given several times. [$QUIRE_ROOTS]",
+            valueName: "name=/path"))
+    package var roots: [String] = []
+
+    @OptionGroup
+    package var rendering: RenderOptions
+
     package init() {}
 
     package mutating func validate() throws {
         if PageReference(page.path.bytes) == nil {
             throw ValidationError("A page is written DOCUMENT:PAGE, such as letters/july.pdf:7.")
         }
-        if json, text { throw ValidationError("Give only one of --json and --text.") }
+        if [json, text, image != nil].count(where: { $0 }) > 1 {
+            throw ValidationError("Give only one of --json, --text and --image.")
+        }
     }
 
     package func run() async throws {
         guard let reference = PageReference(page.path.bytes) else { return }
-        let report = try await Sessions.with(try Settings(), limits: .brief) { session in
+        let settings = try Settings()
+        let report = try await Sessions.with(settings, limits: .brief) { session in
             let queue = session.queue
             let batch = if let batch { try await BatchLookup.batch(named: batch, in: queue) } else { Batch?.none }
             let document = try await Self.document(reference.path, in: batch, queue)
@@ -54,6 +77,7 @@ package struct ShowCommand: AsyncParsableCommand {
             }
             return try await queue.report(document: document.id, page: reference.page)
         }
+        if let image { return try await write(report, to: image.path, settings) }
         let display = PageDisplay(report)
         if json { return Console.line(String(decoding: display.json.bytes, as: UTF8.self)) }
         guard text else {
@@ -64,6 +88,20 @@ package struct ShowCommand: AsyncParsableCommand {
         // A blank page's text is empty.
         if report.result?.state == .blank { return }
         throw CommandFailure(.partial, "The page has no text: it is \(display.state).")
+    }
+
+    /// Writes the page's picture, and what is to be said of it: where the picture goes to standard output, to the other.
+    private func write(_ report: PageReport, to path: FilePath, _ settings: Settings) async throws {
+        let renderer = try PageRenderer.besideThisProgram(limits: RenderLimits(try rendering.resolve(settings)))
+        let picture = try await PagePicture(
+            report, roots: try settings.roots(flags: roots), renderer: renderer)
+        guard path.bytes != [UInt8(ascii: "-")] else {
+            try WholeFile.writeToStandardOutput(picture.png)
+            for line in picture.lines { Console.error(line) }
+            return
+        }
+        try WholeFile.write(picture.png, to: path)
+        for line in picture.lines { Console.line(line) }
     }
 
     private static func document(

@@ -28,6 +28,9 @@ package struct SubmitCommand: AsyncParsableCommand {
     package var sources: SourceOptions
 
     @OptionGroup
+    package var rendering: RenderOptions
+
+    @OptionGroup
     package var pipeline: PipelineOptions
 
     package init() {}
@@ -38,8 +41,10 @@ package struct SubmitCommand: AsyncParsableCommand {
             sources.paths.map(\.path), roots: try settings.roots(flags: sources.roots),
             allowsMissing: sources.forgetMissing)
         let (_, pipeline) = try await pipeline.resolve(settings)
+        let limits = RenderLimits(try rendering.resolve(settings))
         let order = SubmissionOrder(
-            sources: sources, paths: paths, pipeline: pipeline, renderer: try PageRenderer.besideThisProgram())
+            sources: sources, paths: paths, pipeline: pipeline,
+            renderer: try PageRenderer.besideThisProgram(limits: limits))
         let wasInterrupted = try await StopSignal.interrupts {
             try await Sessions.with(settings) { session in
                 let outcome = try await order.carryOut(queue: session.queue, display: ProgressDisplay())

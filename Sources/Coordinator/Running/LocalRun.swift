@@ -78,7 +78,8 @@ struct LocalRun: Sendable {
             devices: Array(plan.devices.prefix(status.pages.pending)),
             recipe: LocalWorkers.Recipe(
                 executable: plan.workerProgram, model: plan.model, threads: plan.threads,
-                precision: plan.precision.rawValue, memory: plan.memory, roots: plan.roots,
+                precision: plan.precision.rawValue, memory: plan.memory, rendering: plan.rendering,
+                roots: plan.roots,
                 connectionString: session.connectionString, dataDirectory: session.dataDirectory),
             log: WorkerLog(directory: plan.logDirectory), settled: settledBefore)
         do {

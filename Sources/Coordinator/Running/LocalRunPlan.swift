@@ -20,6 +20,8 @@ extension LocalRun {
         let precision: Precision
         /// Bytes for each worker; nil where each has a memory of its own and takes what is free.
         let memory: Int?
+        /// What drawing one document may use, for each worker.
+        let rendering: RenderSettings
         let roots: [String: FilePath]
         let workerProgram: FilePath
         let logDirectory: FilePath
@@ -43,13 +45,15 @@ extension LocalRun {
             let sharesMemory = devices.count > 1 && devices[0] == DeviceChoice.processor.description
             let memory =
                 try settings.byteCount("QUIRE_MEMORY", flag: command.memory) ?? (sharesMemory ? MemoryPlan.free : nil)
-            let renderer = try await renderer()
+            let rendering = try command.rendering.resolve(settings)
+            let renderer = try await renderer(RenderLimits(rendering))
             let (model, pipeline) = try await command.pipeline.resolve(settings)
             return Plan(
                 order: SubmissionOrder(sources: command.sources, paths: paths, pipeline: pipeline, renderer: renderer),
                 output: output, isRaw: command.raw, model: model, devices: devices,
                 threads: max(1, threads / devices.count),
-                precision: precision, memory: memory.map { $0 / devices.count }, roots: roots,
+                precision: precision, memory: memory.map { $0 / devices.count }, rendering: rendering,
+                roots: roots,
                 workerProgram: try workerProgram(beside: renderer),
                 logDirectory: EmbeddedPostgres.defaultDirectory(environment: settings.variables).appending("logs"))
         }
@@ -79,8 +83,8 @@ extension LocalRun {
             }
         }
 
-        private static func renderer() async throws(RenderError) -> PageRenderer {
-            let renderer = try PageRenderer.besideThisProgram()
+        private static func renderer(_ limits: RenderLimits) async throws(RenderError) -> PageRenderer {
+            let renderer = try PageRenderer.besideThisProgram(limits: limits)
             // Missing fonts give silently blank pages.
             try await renderer.selfTest()
             return renderer

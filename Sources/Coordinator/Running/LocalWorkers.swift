@@ -14,6 +14,8 @@ package struct LocalWorkers {
         package let precision: String?
         /// Bytes for each worker; nil leaves it to the workers' own settings.
         package let memory: Int?
+        /// What drawing one document may use; where it does not say, the workers' own settings do.
+        package let rendering: RenderSettings
         package let roots: [String: FilePath]
         /// `DATABASE_URL` for them; nil where they inherit the PG* variables.
         package let connectionString: String?
@@ -23,13 +25,15 @@ package struct LocalWorkers {
 
         package init(
             executable: FilePath, model: FilePath, threads: Int, precision: String? = nil, memory: Int? = nil,
-            roots: [String: FilePath], connectionString: String?, dataDirectory: FilePath? = nil
+            rendering: RenderSettings = RenderSettings(), roots: [String: FilePath], connectionString: String?,
+            dataDirectory: FilePath? = nil
         ) {
             self.executable = executable
             self.model = model
             self.threads = threads
             self.precision = precision
             self.memory = memory
+            self.rendering = rendering
             self.roots = roots
             self.connectionString = connectionString
             self.dataDirectory = dataDirectory
@@ -150,6 +154,7 @@ package struct LocalWorkers {
         ]
         if let precision = recipe.precision { arguments += [Array("--precision".utf8), Array(precision.utf8)] }
         if let memory = recipe.memory { arguments += [Array("--memory".utf8), Array("\(memory)".utf8)] }
+        arguments += recipe.rendering.arguments.map { Array($0.utf8) }
         for (root, path) in recipe.roots.sorted(by: { $0.key < $1.key }) where root != "local" {
             arguments += [Array("--root".utf8), Array("\(root)=".utf8) + path.bytes]
         }

@@ -45,9 +45,11 @@ package struct Settings: Sendable {
     }
 
     /// An amount of memory in bytes, from a flag or else a variable: `12G`, `800M`, `64K` or plain bytes.
-    package func byteCount(_ name: String, flag: String? = nil) throws(SettingsError) -> Int? {
+    package func byteCount(
+        _ name: String, flag: String? = nil, named flagName: String = "--memory"
+    ) throws(SettingsError) -> Int? {
         guard let text = flag ?? self[name] else { return nil }
-        let given = flag == nil ? name : "--memory"
+        let given = flag == nil ? name : flagName
         let unit: Int? =
             switch text.last {
             case "K", "k": 10
@@ -90,9 +92,13 @@ package struct Settings: Sendable {
         var precision: String?
         var memory: String?
         var roots: [String: String]?
+        var maxPixels: NumberOrText?
+        var renderMemory: String?
+        var renderSeconds: Int?
 
         static let keys = [
-            "model", "data", "database", "threads", "workers", "device", "precision", "memory", "roots",
+            "model", "data", "database", "threads", "workers", "device", "precision", "memory", "roots", "maxPixels",
+            "renderMemory", "renderSeconds",
         ]
     }
 
@@ -125,13 +131,24 @@ package struct Settings: Sendable {
             "QUIRE_MODEL": file.model, "QUIRE_DATA": file.data, "DATABASE_URL": file.database,
             "QUIRE_THREADS": file.threads.map(String.init), "QUIRE_WORKERS": file.workers.map(String.init),
             "QUIRE_DEVICE": file.device, "QUIRE_PRECISION": file.precision, "QUIRE_MEMORY": file.memory,
-            "QUIRE_ROOTS": roots,
+            "QUIRE_ROOTS": roots, "QUIRE_MAX_PIXELS": file.maxPixels?.text, "QUIRE_RENDER_MEMORY": file.renderMemory,
+            "QUIRE_RENDER_SECONDS": file.renderSeconds.map(String.init),
         ]
         return values.compactMapValues { $0 }
     }
 
     private struct AnyValue: Decodable {
         init(from decoder: any Decoder) {}
+    }
+
+    /// `64000000` or `"64M"`.
+    private struct NumberOrText: Decodable {
+        let text: String
+
+        init(from decoder: any Decoder) throws {
+            let value = try decoder.singleValueContainer()
+            text = try (try? value.decode(Int.self)).map(String.init) ?? value.decode(String.self)
+        }
     }
 }
 

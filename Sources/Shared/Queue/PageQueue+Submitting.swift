@@ -272,7 +272,7 @@ private struct Submission: Sendable {
                 guard
                     before.kind != file.finding.kind || before.documentID != id || before.reason != file.finding.reason
                 else {
-                    counts.unchanged += 1
+                    if id != nil { counts.unchanged += 1 }
                     continue
                 }
                 counts.changed += 1

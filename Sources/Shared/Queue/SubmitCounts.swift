@@ -4,7 +4,7 @@ package struct SubmitCounts: Sendable, Hashable, Codable {
     package var added = 0
     /// Files that had another content before.
     package var changed = 0
-    /// Files known with the same content.
+    /// Documents known with the same content; files that cannot be read or are of other kinds count for themselves.
     package var unchanged = 0
     /// Files whose content the batch held already under another path.
     package var duplicates = 0

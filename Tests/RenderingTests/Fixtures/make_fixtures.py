@@ -308,6 +308,15 @@ trailer <</Root 1 0 R>>
             ["qpdf", "--static-id", *weak, "--encrypt", password, "owner", bits, "--", plain, HERE / name],
             capture_output=True, text=True)
         assert result.returncode in (0, 3), result.stderr
+    # Passwords that are not ASCII, in what encryption before UTF-8 takes: PDFDocEncoding, and the bytes of Windows-1252.
+    for name, password in (
+        ("locked-euro-rc4.pdf", "f\u00fcnf \u20ac".encode("latin-1", "ignore") + b"\xa0"),
+        ("locked-euro-windows.pdf", b"f\xfcnf \x80"), ("locked-spaces.pdf", b"two words  "),
+    ):
+        result = subprocess.run(
+            ["qpdf", "--static-id", "--allow-weak-crypto", "--password-mode=bytes", "--encrypt", password, b"owner",
+             "128", "--", plain, HERE / name], capture_output=True)
+        assert result.returncode in (0, 3), result.stderr
     plain.unlink()
 
 

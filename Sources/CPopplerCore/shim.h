@@ -1,0 +1,2 @@
+#pragma once
+// C++, used by CPDFCore only: this module stands for its flags.
