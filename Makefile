@@ -76,6 +76,28 @@ accuracy: build ## Compare bf16 and int8 with f32: scores, tokens, text
 	@mkdir -p $(OUT)/bench
 	@$(BIN)/quire-bench accuracy --json $(OUT)/bench/accuracy.jsonl --prompt "$$(printf '<image>\nFree OCR.')"
 
+# Pages of samples/archive and, where it is there, ../shared/corpus; pdfium comes from a Python environment of its own.
+RENDER_PYTHON := .build/render-python
+.PHONY: bench-render
+bench-render: build ## Compare drawn pages with those of pdftoppm and pdfium: pixels, seconds, memory
+	@[ -x $(RENDER_PYTHON)/bin/python ] || python3 -m venv $(RENDER_PYTHON)
+	@$(RENDER_PYTHON)/bin/pip install -q --disable-pip-version-check pypdfium2==5.15.2
+	@$(BIN)/quire-bench render --python $(RENDER_PYTHON)/bin/python
+
+# What it finds is kept in out/mutations.
+.PHONY: bench-mutations
+bench-mutations: build ## Spoil sound files 2,000 times: nothing that other tools complain of may pass in silence
+	@mkdir -p $(OUT)/mutations
+	@$(BIN)/quire-bench mutate --count 2000 --keep $(OUT)/mutations
+
+# The files take 80 MB in out/big.
+.PHONY: bench-big
+bench-big: build ## Draw A0 at 600 dpi in each format, a long roll and 2,000 pages: seconds and memory
+	@[ -x $(RENDER_PYTHON)/bin/python ] || python3 -m venv $(RENDER_PYTHON)
+	@$(RENDER_PYTHON)/bin/pip install -q --disable-pip-version-check numpy==2.4.6 pillow==13.0.0 tifffile==2026.3.3
+	@[ -e $(OUT)/big/2000-pages.pdf ] || $(RENDER_PYTHON)/bin/python tools/big-files $(OUT)/big
+	@$(BIN)/quire-bench big $(OUT)/big
+
 .PHONY: bench-queue
 bench-queue: build ## Measure the job tables with 1,000,000 and 10,000,000 queued pages (6 minutes)
 	@mkdir -p $(OUT)/bench

@@ -97,10 +97,12 @@ let package = Package(
         .target(
             name: "Parity", dependencies: ["Digest", "Inference", "Rendering", "TextDistance", systemPackage],
             swiftSettings: settings),
+        .target(name: "Mutations", dependencies: ["Rendering", systemPackage], swiftSettings: settings),
         .executableTarget(
             name: "Bench",
             dependencies: [
-                "COpenBLAS", "Inference", "Parity", "Shared", "TextDistance", argumentParser, systemPackage,
+                "COpenBLAS", "Inference", "Mutations", "Parity", "Rendering", "Shared", "TextDistance", argumentParser,
+                systemPackage,
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -127,7 +129,7 @@ let package = Package(
             name: "SharedTests", dependencies: ["Digest", "Migrations", "Shared", "TestSupport", systemPackage],
             swiftSettings: settings),
         .testTarget(
-            name: "RenderingTests", dependencies: ["Digest", "Rendering", "TestSupport", systemPackage],
+            name: "RenderingTests", dependencies: ["Digest", "Mutations", "Rendering", "TestSupport", systemPackage],
             exclude: ["Fixtures"],
             swiftSettings: settings),
         .testTarget(
@@ -160,6 +162,7 @@ let package = Package(
             name: "ChaosTests", dependencies: ["Chaos", "TestSupport", systemPackage], swiftSettings: settings),
         .testTarget(
             name: "PipelineTests", dependencies: ["Digest", "Shared", "TestSupport", systemPackage],
+            exclude: ["Fixtures"],
             swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes variants/ and expected.tsv: files of the 25 kinds of issue 15, other than those in given/, and sound neighbours.
 
-A second run of the same versions writes the same bytes. Needs Debian's fonts-liberation and qpdf, and
+A second run of the same versions writes the same bytes, but for files that are encrypted. Needs Debian's fonts-liberation and qpdf, and
 
     python3 -m venv .venv && .venv/bin/pip install -r requirements.txt && .venv/bin/python make_field.py
 

@@ -16,7 +16,7 @@ def letter(tables="table", pages=1):
 
 
 def encrypted(user, owner, *options):
-    """A letter encrypted by qpdf, always with the same bytes."""
+    """A letter encrypted by qpdf, with keys by chance where they have 256 bits."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = pathlib.Path(folder, "a.pdf"), pathlib.Path(folder, "b.pdf")
         source.write_bytes(letter().bytes())

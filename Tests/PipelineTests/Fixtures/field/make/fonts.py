@@ -15,7 +15,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz "
 
 
 def truetype():
-    font = TTFont(FACE)
+    font = TTFont(FACE, recalcTimestamp=False)
     cutter = subset.Subsetter(subset.Options(hinting=False, drop_tables=["GPOS", "GSUB", "GDEF", "kern", "FFTM"]))
     cutter.populate(text=LETTERS)
     cutter.subset(font)

@@ -138,6 +138,7 @@ def cut():
     pdf.scan(pdf.picture(620, 877, flate[:-4], "FlateDecode"), A4)
     pdf.scan(pdf.picture(620, 877, zlib.compress(scan.tobytes() + bytes(700), 9), "FlateDecode"), A4)
     case(kind, "sound_without_the_last_bytes.pdf", pdf.bytes(), "sound", "pages 3")
+    case(kind, "sound_restart_markers.jpg", jpeg(scan, restart_marker_rows=2), "sound")
     case(kind, "sound_progressive.jpg", file_of(scan, "JPEG", quality=30, progressive=True), "sound")
 
 
