@@ -1,7 +1,30 @@
-internal import Rendering
+package import Rendering
 
 /// Tells pages on which nothing is printed from all others.
-enum BlankPage {
+package enum BlankPage {
+    /// What a drawn page is before anybody reads it.
+    package enum Verdict: Equatable, Sendable {
+        case inked
+        /// Nothing is on it, and nothing is missing from the drawing.
+        case blank
+        /// Nothing is on it, and something of it could not be drawn: why that is no blank page.
+        case unproven(reason: String)
+    }
+
+    /// Notes that a reason quotes; the rest are counted.
+    private static let mostQuoted = 3
+
+    /// Blank is proven, not assumed: a page without ink is blank only where no note leaves a doubt.
+    package static func verdict(_ image: PageImage, notes: [RenderNote]) -> Verdict {
+        guard isBlank(image) else { return .inked }
+        let doubts = notes.filter(\.leavesDoubt).map(\.text)
+        guard !doubts.isEmpty else { return .blank }
+        let rest = doubts.count - mostQuoted
+        let quoted = doubts.prefix(mostQuoted).joined(separator: " ") + (rest > 0 ? " And \(rest) more." : "")
+        return .unproven(
+            reason: "Nothing of the page could be drawn, so that it cannot be taken for blank: \(quoted)")
+    }
+
     /// Side of the square of pixels that is averaged, so that a scanner's noise cancels out.
     private static let cell = 4
     /// The least difference, of 255, between the lightest and the darkest cell that counts as ink.
@@ -11,7 +34,7 @@ enum BlankPage {
     ///
     /// A full stop of 12 pt type covers several cells at 144 dpi, so it counts as ink; noise of 5 levels RMS, averaged over
     /// 16 pixels, stays within 12 of 255. Pages with a dark edge or a punch hole are not blank: the model sees them.
-    static func isBlank(_ image: PageImage) -> Bool {
+    private static func isBlank(_ image: PageImage) -> Bool {
         image.bytes.withUnsafeBufferPointer { bytes in
             var lightest = 0
             var darkest = 255
