@@ -62,7 +62,8 @@ import Testing
         #expect(try await notes(fixture, document)[0].isEmpty)
         try await expectNoted(1, batch, fixture)
         #expect(
-            try await fixture.number("SELECT count(*) FROM quire.page_history WHERE jsonb_array_length(notes) = 2") == 1)
+            try await fixture.number("SELECT count(*) FROM quire.page_history WHERE jsonb_array_length(notes) = 2") == 1
+        )
     }
 
     @Test func `a page that was in order has notes after a retry that found some`() async throws {
@@ -107,7 +108,8 @@ import Testing
         try await expectNoted(3, later, fixture)
     }
 
-    @Test func `a document that leaves its batch takes its notes along, and one that shrinks loses those beyond its end`()
+    @Test
+    func `a document that leaves its batch takes its notes along, and one that shrinks loses those beyond its end`()
         async throws
     {
         let (fixture, batch, _, document) = try await prepared()
