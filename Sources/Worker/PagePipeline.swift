@@ -112,7 +112,8 @@ struct PagePipeline: Sendable {
                     facts: facts, markdown: markdown, layoutJSON: layout.layoutJSON, rawText: recognition.rawText,
                     figures: figures, promptTokens: recognition.promptTokens, outputTokens: recognition.tokens.count,
                     reachedEnd: recognition.reachedEnd, encodeSeconds: recognition.encodeSeconds,
-                    prefillSeconds: recognition.prefillSeconds, decodeSeconds: recognition.decodeSeconds)), notes: notes)
+                    prefillSeconds: recognition.prefillSeconds, decodeSeconds: recognition.decodeSeconds)), notes: notes
+        )
     }
 
     private func failure(_ page: Int, _ reason: String, isPermanent: Bool) -> PageOutcome {

@@ -62,7 +62,8 @@ import Testing
         #expect(try await notes(fixture, document)[0].isEmpty)
         try await expectNoted(1, batch, fixture)
         #expect(
-            try await fixture.number("SELECT count(*) FROM quire.page_history WHERE jsonb_array_length(notes) = 2") == 1)
+            try await fixture.number("SELECT count(*) FROM quire.page_history WHERE jsonb_array_length(notes) = 2") == 1
+        )
     }
 
     @Test func `a page that was in order has notes after a retry that found some`() async throws {
@@ -107,7 +108,8 @@ import Testing
         try await expectNoted(3, later, fixture)
     }
 
-    @Test func `a document that leaves its batch takes its notes along, and one that shrinks loses those beyond its end`()
+    @Test
+    func `a document that leaves its batch takes its notes along, and one that shrinks loses those beyond its end`()
         async throws
     {
         let (fixture, batch, _, document) = try await prepared()
@@ -130,14 +132,15 @@ import Testing
                 [Fixture.document(FilePath("\(folder)/c.pdf"), content: "c", pages: 2)], to: id)
         }
         let one = try #require(try await fixture.claim(worker))
+        // Of one batch or the other, as the lottery has it.
         let two = try #require(try await fixture.claim(worker))
         _ = try await fixture.queue.record([Fixture.noted(Fixture.done(1))], lease: one, worker: worker)
         try await fixture.database.query(
             "UPDATE quire.batch_file SET gone_at = now() WHERE path IN ('archive/c.pdf'::bytea, 'b/c.pdf'::bytea)")
         #expect(try await fixture.queue.report(fileFault: "It is gone.", lease: two, worker: worker) == .stranded)
-        let pages = try await fixture.status(other).pages
+        let pages = try await fixture.status(two.batchID).pages
         #expect(pages.noted == 1 && pages.stranded == 1)
-        #expect(pages == (try await fixture.countedPages(other)))
+        #expect(pages == (try await fixture.countedPages(two.batchID)))
     }
 
     @Test func `a document's notes are those of the last look into it`() async throws {

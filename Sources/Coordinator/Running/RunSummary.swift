@@ -48,11 +48,12 @@ package struct RunSummary: Sendable {
         let left = standstill.map {
             ["\(NumberText.count(status.pages.pending, "page")) were not read: \($0) The same quire run goes on."]
         }
-        return truth + (truth.isEmpty ? [] : [""]) + ExportSummary(export).lines + noted + retry + stranded + (left ?? []) + [
-            "",
-            "Batch \(OneLine.text(status.name)): \(pace)",
-            "Results: \(output.displayText)",
-        ]
+        return truth + (truth.isEmpty ? [] : [""]) + ExportSummary(export).lines + noted + retry + stranded
+            + (left ?? []) + [
+                "",
+                "Batch \(OneLine.text(status.name)): \(pace)",
+                "Results: \(output.displayText)",
+            ]
     }
 
     /// Why the exit code is 1 where all was read.
