@@ -56,6 +56,7 @@ let package = Package(
                 .embedInCode("m0004_lone_pages.sql"), .embedInCode("m0005_commands.sql"),
                 .embedInCode("m0006_faults.sql"), .embedInCode("m0008_orders.sql"),
                 .embedInCode("m0009_named_leases.sql"), .embedInCode("m0010_absent_files.sql"),
+                .embedInCode("m0011_page_notes.sql"),
             ], swiftSettings: settings),
         .target(
             name: "Shared", dependencies: ["CLibPQ", "CProcess", "Digest", "Migrations", systemPackage],

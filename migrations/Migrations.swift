@@ -22,4 +22,5 @@ package let allMigrations: [Migration] = [
         name: "0009_named_leases", sql: String(decoding: PackageResources.m0009_named_leases_sql, as: UTF8.self)),
     Migration(
         name: "0010_absent_files", sql: String(decoding: PackageResources.m0010_absent_files_sql, as: UTF8.self)),
+    Migration(name: "0011_page_notes", sql: String(decoding: PackageResources.m0011_page_notes_sql, as: UTF8.self)),
 ]

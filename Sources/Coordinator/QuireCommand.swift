@@ -29,7 +29,7 @@ package struct QuireCommand: AsyncParsableCommand {
 
             Exit codes:
               0  all went well
-              1  finished, but some files or pages could not be read; they are named
+              1  finished, but some files or pages could not be read, or something was noted on them; they are named
               2  wrong options, names or settings; nothing was changed
               3  the database cannot be used
               4  interrupted before the end; the same command goes on

@@ -66,9 +66,7 @@ enum PDFMessages {
         // What text means, not how it looks.
         "ToUnicode", "bfchar", "bfrange",
         // Colours: those of the space beside it are taken.
-        "ICCBased", "Can't create transform", "Lab transform", "profile",
-        // The stream is read to its real end.
-        "endstream", "stream length",
+        "ICCBased color space", "Can't create transform", "Lab transform", "profile",
         // Both renderers draw the glyph; one that is cut off is looked for.
         "Bad bounding box in Type 3 glyph",
         // Operands beyond those that an operator takes.

@@ -54,7 +54,13 @@ struct PagePipeline: Sendable {
         }
         let facts = PageFacts(
             width: image.width, height: image.height, dpi: image.dpi, renderSeconds: rendered.seconds)
-        if BlankPage.isBlank(image) { return PageOutcome(page: rendered.page, result: .blank(facts)) }
+        let notes = rendered.notes.map { PageNote($0) }
+        switch BlankPage.verdict(image, notes: rendered.notes) {
+        case .inked: break
+        case .blank: return PageOutcome(page: rendered.page, result: .blank(facts), notes: notes)
+        // It would be drawn alike the next time.
+        case .unproven(let reason): return failure(rendered.page, reason, isPermanent: true)
+        }
 
         let recognition: Recognition
         do throws(InferenceError) {
@@ -72,12 +78,12 @@ struct PagePipeline: Sendable {
         } catch {
             return failure(rendered.page, error.description, isPermanent: true)
         }
-        return try await checked(recognition, of: image, page: rendered.page, facts: facts)
+        return try await checked(recognition, of: image, page: rendered.page, facts: facts, notes: notes)
     }
 
     /// Turns the model's text into layout, Markdown and figures.
     private func checked(
-        _ recognition: Recognition, of image: PageImage, page: Int, facts: PageFacts
+        _ recognition: Recognition, of image: PageImage, page: Int, facts: PageFacts, notes: [PageNote]
     ) async throws(LeaseProblem) -> PageOutcome {
         let layout = PageLayout(text: recognition.rawText, width: image.width, height: image.height)
         let number = String(page)
@@ -85,8 +91,9 @@ struct PagePipeline: Sendable {
         let name: @Sendable (Int) -> String = { "p\(padded)-\($0).jpg" }
         let markdown = layout.markdown(figureName: name)
         if markdown.allSatisfy(\.isWhitespace) {
+            let noted = notes.isEmpty ? "" : " Noted on it: " + notes.map(\.text).joined(separator: " ")
             return failure(
-                page, "The page is not blank, yet the model wrote no text: retry it in another --mode.",
+                page, "The page is not blank, yet the model wrote no text: retry it in another --mode." + noted,
                 isPermanent: true)
         }
         let figures: [Figure]
@@ -105,7 +112,8 @@ struct PagePipeline: Sendable {
                     facts: facts, markdown: markdown, layoutJSON: layout.layoutJSON, rawText: recognition.rawText,
                     figures: figures, promptTokens: recognition.promptTokens, outputTokens: recognition.tokens.count,
                     reachedEnd: recognition.reachedEnd, encodeSeconds: recognition.encodeSeconds,
-                    prefillSeconds: recognition.prefillSeconds, decodeSeconds: recognition.decodeSeconds)))
+                    prefillSeconds: recognition.prefillSeconds, decodeSeconds: recognition.decodeSeconds)), notes: notes
+        )
     }
 
     private func failure(_ page: Int, _ reason: String, isPermanent: Bool) -> PageOutcome {

@@ -83,6 +83,14 @@ package struct LedgerCheck: Sendable {
             """
         ),
         (
+            "pages have the notes of another page",
+            """
+            SELECT count(*) FROM quire.page p
+            WHERE p.state = 'done' AND p.notes ->> 0 IS DISTINCT FROM CASE WHEN p.page_no % 7 = 0 THEN
+              jsonb_build_object('code', 'picture-damaged', 'text', 'Page ' || p.page_no || ' is torn.')::text END
+            """
+        ),
+        (
             // A result that came too late would carry the token of a lease that another followed.
             "pages were not recorded by the last lease that covered them, and its worker",
             """

@@ -96,6 +96,25 @@ import TextDistance
         #expect(other.exitStatus == .partial)
     }
 
+    @Test func `notes alone make a run partial, and the summary says why`() {
+        var export = ExportReport()
+        export.written = 1
+        export.noted.add("attachments", pages: 0, first: nil, of: "a.pdf")
+        export.noted.add("glyphs-missing", pages: 1, first: 7, of: "b.pdf")
+        let summary = RunSummary(
+            status: Self.status(done: 30, failed: 0), export: export, output: "out", recognised: (30, 60), truths: [])
+        #expect(summary.exitStatus == .partial)
+        #expect(summary.lines.contains("  1 page: characters have no glyph (such as b.pdf:7)"))
+        #expect(summary.lines.contains("  1 document: attached files are not read (such as a.pdf)"))
+        #expect(summary.lines.contains { $0.hasPrefix("All was read; the exit code is 1 for what was noted.") })
+
+        export.pageProblems = [ExportReport.PageProblem(path: "a.pdf", page: 7, reason: "It is torn.")]
+        let both = RunSummary(
+            status: Self.status(done: 1, failed: 1), export: export, output: "out", recognised: (2, 4), truths: [])
+        #expect(both.exitStatus == .partial)
+        #expect(!both.lines.contains { $0.hasPrefix("All was read") })
+    }
+
     @Test func `error rates are shown for each document and for all`() {
         let rows = [
             TruthComparison.Row(path: "a.pdf", result: CharacterErrorRate(edits: 5, characters: 100)),

@@ -167,6 +167,25 @@ import Testing
         }
     }
 
+    @Test func `notes are grouped by the latest, whatever the number of results`() async throws {
+        let watched = try await Watched()
+        let lease = try await #require(watched.fixture.claim(watched.worker))
+        _ = try await watched.fixture.queue.record(
+            lease.pages.map { Fixture.noted(Fixture.done($0)) }, lease: lease, worker: watched.worker)
+        for batch in [nil, watched.batch] {
+            let plans = try await watched.plans { queue in
+                let groups = try await queue.noteGroups(batch: batch)
+                #expect(groups.map(\.pages) == [lease.pages.count])
+            }
+            let text = plans.joined(separator: "\n")
+            #expect(Self.wholesale(plans).isEmpty, "\(text)")
+            let pages = Set(Self.scans(plans).filter { $0.contains(" on page ") })
+            #expect(pages.count == 1 && pages.allSatisfy { $0.contains("using page_noted") }, "\(pages)")
+            let documents = Set(Self.scans(plans).filter { $0.contains(" on document ") })
+            #expect(documents.allSatisfy { $0.contains("using document_noted") }, "\(documents)")
+        }
+    }
+
     @Test func `why a batch waits is read from one entry`() async throws {
         let watched = try await Watched()
         let plans = try await watched.plans { queue in

@@ -57,6 +57,15 @@ import Testing
         ("UPDATE quire.batch_document SET done = done - 1 WHERE done > 10", .documentCounts, 1),
         ("UPDATE quire.tally SET done = done - 1, complete = 0 WHERE done > 10", .batchCounts, 1),
         ("UPDATE quire.tally SET ignored = 7 WHERE batch_id = (SELECT min(id) FROM quire.batch)", .batchCounts, 1),
+        ("UPDATE quire.batch_document SET noted = noted + 1 WHERE done > 10", .documentCounts, 1),
+        ("UPDATE quire.tally SET noted = noted + 3 WHERE done > 10", .batchCounts, 1),
+        // A note that nobody counted, as by a program of before.
+        (
+            """
+            UPDATE quire.page SET notes = '[{"code": "picture-damaged", "text": "It is torn."}]'
+            WHERE page_no = 9 AND state = 'done'
+            """, .documentCounts, 1
+        ),
         ("UPDATE quire.batch_file SET gone_at = now() WHERE path = 'archive/b.pdf'::bytea", .withoutFile, 1),
         (
             """

@@ -117,7 +117,8 @@ struct QueueFixture {
               (SELECT coalesce(sum(n_pages), 0)::bigint FROM quire.job
                 WHERE batch_id = $1 AND (due IS NULL OR due < 'infinity')),
               (SELECT coalesce(sum(n_pages), 0)::bigint FROM quire.job WHERE batch_id = $1 AND state = 'leased'),
-              (SELECT coalesce(sum(n_pages), 0)::bigint FROM quire.job WHERE batch_id = $1 AND due = 'infinity')
+              (SELECT coalesce(sum(n_pages), 0)::bigint FROM quire.job WHERE batch_id = $1 AND due = 'infinity'),
+              count(*) FILTER (WHERE p.notes IS NOT NULL)
             FROM quire.page p JOIN quire.batch_document d ON d.document_id = p.document_id AND d.batch_id = $1
             WHERE p.redo_token IS NULL AND NOT EXISTS (SELECT FROM quire.job j WHERE j.batch_id = $1 AND j.document_id = p.document_id
               AND p.page_no BETWEEN j.first_page AND j.first_page + j.n_pages - 1)
@@ -131,6 +132,7 @@ struct QueueFixture {
         pages.pending = try rows[0].int()
         pages.leased = try rows[0].int()
         pages.stranded = try rows[0].int()
+        pages.noted = try rows[0].int()
         return pages
     }
 
@@ -146,6 +148,15 @@ struct QueueFixture {
 
     static func blank(_ page: Int) -> PageOutcome {
         PageOutcome(page: page, result: .blank(PageFacts(width: 10, height: 20, dpi: nil, renderSeconds: 0.25)))
+    }
+
+    /// The outcome with a note on it.
+    static func noted(_ outcome: PageOutcome, _ code: String = "picture-damaged", _ text: String = "It is torn.")
+        -> PageOutcome
+    {
+        var outcome = outcome
+        outcome.notes.append(PageNote(code: code, text: text))
+        return outcome
     }
 
     static func failed(_ page: Int, isPermanent: Bool = false) -> PageOutcome {

@@ -24,8 +24,9 @@ package struct RunCommand: AsyncParsableCommand {
             Where truth lies beside a document (letter.pdf and letter.pdf.truth.md, pages separated by form feeds), the \
             summary has its character error rate.
 
-            Exits with 0 when every file and page could be read, with 1 when it finished and some could not, with 4 when it \
-            was interrupted; see `quire --help`.
+            Exits with 0 when every file and page could be read and nothing was noted, with 1 when it finished and some could \
+            not or something is wrong with a page that is done (part of a picture is missing, say); with 4 when it was \
+            interrupted; see `quire --help`.
             """)
 
     @OptionGroup

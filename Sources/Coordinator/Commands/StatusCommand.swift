@@ -10,7 +10,8 @@ package struct StatusCommand: AsyncParsableCommand {
         discussion: """
             For each batch: its documents and pages by state, pages a minute, and the time left. A batch that \
             does not go on says why. Then the workers with their device and when they were last heard of, and for what \
-            reasons files and pages could not be read, each with an example; `quire show` tells more of it.
+            reasons files and pages could not be read, each with an example; `quire show` tells more of it. Last, what was \
+            noted on pages that are done although something is wrong with them, and on documents.
 
             With --watch the display is renewed every two seconds (a line every few seconds where the output is no terminal) \
             until nothing is pending, or until Ctrl-C. With --json it is one JSON object; with both, one on each line.
@@ -84,7 +85,7 @@ package struct StatusCommand: AsyncParsableCommand {
         StatusReport(
             batches: try await queue.status(batch: batch), workers: try await queue.workers(),
             problems: try await queue.problemGroups(batch: batch, limit: problemCount),
-            waits: try await queue.waits(batch: batch))
+            waits: try await queue.waits(batch: batch), notes: try await queue.noteGroups(batch: batch))
     }
 
     private static func text(_ report: StatusReport, _ format: JSONEncoder.OutputFormatting) throws -> String {

@@ -25,7 +25,7 @@ package struct ExportSummary: Sendable {
                     (report.pages.done, "done"), (report.pages.blank, "blank"), (report.pages.failed, "failed"),
                     (report.pages.quarantined, "quarantined"), (report.pages.stranded, "without a file"),
                     (report.pages.pending, "not recognised yet"),
-                    (report.pages.cutOff, "cut off by the token limit"),
+                    (report.pages.cutOff, "cut off by the token limit"), (report.pages.noted, "noted"),
                 ]),
         ]
         lines += list(report.blocked, title: "Left out", inFile: "batch.json")
@@ -44,6 +44,16 @@ package struct ExportSummary: Sendable {
         }
         if !pages.isEmpty { lines += ["Pages that failed"] + pages }
         lines += more(report.pageProblems.count, inFile: "the documents' manifest.json")
+        if !report.noted.isEmpty {
+            lines.append("Noted on what is done")
+            lines += report.noted.sorted.map { code, entry in
+                let page = entry.page.map { ":\($0)" } ?? ""
+                return "  "
+                    + NoteText.line(
+                        code, pages: entry.pages, documents: entry.documents,
+                        example: entry.path.displayText + page)
+            }
+        }
         if !report.ignored.isEmpty {
             lines.append(
                 "\(NumberText.count(report.ignored.count, "file")) of other kinds passed over; see batch.json.")

@@ -49,6 +49,8 @@ struct PageDisplay {
         lines.append("sha256      \(report.sha256.hex)  (\(report.format.rawValue))")
         lines.append("state       \(state)")
         if let result = report.result { lines += Self.lines(of: result) }
+        lines += (report.result?.notes ?? []).map { Self.line(of: $0, label: "note        ") }
+        lines += report.notes.map { Self.line(of: $0, label: "of the file ") }
         let pipeline = report.result?.pipeline ?? report.pipeline
         lines += [
             "model       \(pipeline.modelDigest)",
@@ -91,6 +93,10 @@ struct PageDisplay {
                     + (text.reachedEnd ? "" : "; cut off by the limit"))
         }
         return lines
+    }
+
+    private static func line(of note: PageNote, label: String) -> String {
+        "\(label)\(OneLine.text(note.code)): \(OneLine.text(note.text))"
     }
 
     private var attemptLines: [String] {
@@ -156,7 +162,7 @@ struct PageDisplay {
                     })
             ),
             ("state", .string(report.result?.state.rawValue ?? report.jobs.first?.state.rawValue ?? "none")),
-            ("error", .optional(report.result?.error)),
+            ("error", .optional(report.result?.error)), ("documentNotes", PageRecord.notes(report.notes)),
             ("jobs", .array(report.jobs.map { Self.json($0) })),
             ("attempts", .array(report.attempts.map { Self.json($0) })),
             ("replaced", .array(report.replaced.map { Self.json($0) })),

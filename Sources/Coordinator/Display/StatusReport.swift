@@ -1,17 +1,23 @@
 package import Shared
 
-/// What `quire status` shows: batches, workers, and problems by reason.
+/// What `quire status` shows: batches, workers, problems by reason, and what was noted.
 package struct StatusReport: Sendable, Codable {
     package var batches: [BatchStatus]
     package var workers: [WorkerStatus]
     package var problems: [ProblemGroup]
+    /// What is wrong with pages and documents that are done all the same, by code.
+    package var notes: [NoteGroup]
     /// By the batches' names: why those that do not go on do not.
     package var obstacles: [String: String]
 
-    package init(batches: [BatchStatus], workers: [WorkerStatus], problems: [ProblemGroup], waits: [BatchWait] = []) {
+    package init(
+        batches: [BatchStatus], workers: [WorkerStatus], problems: [ProblemGroup], waits: [BatchWait] = [],
+        notes: [NoteGroup] = []
+    ) {
         self.batches = batches
         self.workers = workers
         self.problems = problems
+        self.notes = notes
         obstacles = [:]
         for batch in batches {
             obstacles[batch.name] = BatchObstacle.sentence(
@@ -47,6 +53,7 @@ package struct StatusReport: Sendable, Codable {
         }
         if !workers.isEmpty { lines += [""] + workerLines }
         if !problems.isEmpty { lines += [""] + problemLines }
+        if !notes.isEmpty { lines += [""] + noteLines }
         return lines
     }
 
@@ -73,7 +80,7 @@ package struct StatusReport: Sendable, Codable {
                         (pages.done, "done"), (pages.blank, "blank"), (pages.failed, "failed"),
                         (pages.quarantined, "quarantined"), (pages.stranded, "stranded"), (pages.pending, "pending"),
                     ])
-                + beside([(pages.leased, "of the pending in work")]),
+                + beside([(pages.noted, "noted"), (pages.leased, "of the pending in work")]),
             "  progress   " + ProgressLine(batch).textWithBar,
         ]
     }
@@ -105,6 +112,18 @@ package struct StatusReport: Sendable, Codable {
                 worker.unwell.map { reason in
                     "  \(OneLine.text(worker.name)) is unwell since \(worker.unwellSince ?? "?"): \(OneLine.text(reason))"
                 }
+            }
+    }
+
+    private var noteLines: [String] {
+        let (all, most) = (batches.reduce(0) { $0 + $1.pages.noted }, PageQueue.problemsLookedAt)
+        return [all > most ? "Noted on pages that are done (the latest \(most) of \(all))" : "Noted on what is done"]
+            + notes.map { note in
+                let page = note.page.map { ":\($0)" } ?? ""
+                return "  "
+                    + NoteText.line(
+                        note.code, pages: note.pages, documents: note.documents,
+                        example: "\(OneLine.text(note.batch)): \(note.path)\(page)")
             }
     }
 

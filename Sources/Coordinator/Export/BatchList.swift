@@ -50,12 +50,16 @@ struct BatchList {
         try file.write("\"files\": [\n")
     }
 
-    mutating func add(_ location: SourceLocation, _ outcome: Outcome) throws(ExportError) {
+    /// `notes` are those on the document and its pages.
+    mutating func add(
+        _ location: SourceLocation, _ outcome: Outcome, notes: NoteTally = NoteTally()
+    ) throws(ExportError) {
         var members: [(String, JSONText)] = [("root", .string(location.root))] + location.path.jsonMembers("path")
         switch outcome {
         case .exported(let folder, let sha256, let pages):
             members += [("status", .string("exported"))] + folder.jsonMembers("folder")
             members += [("sha256", .string(sha256)), ("pages", Self.json(pages))]
+            if !notes.isEmpty { members.append(("notes", notes.json)) }
         case .blocked(let reason): members += [("status", .string("blocked")), ("reason", .string(reason))]
         case .unreadable(let reason): members += [("status", .string("unreadable")), ("reason", .string(reason))]
         case .ignored(let reason): members += [("status", .string("ignored")), ("reason", .string(reason))]
@@ -74,6 +78,7 @@ struct BatchList {
             ("exported", .int(report.written + report.unchanged)), ("blocked", .int(report.blocked.count)),
             ("unreadable", .int(report.unreadable.count)), ("ignored", .int(report.ignored.count)),
             ("gone", .int(report.gone.count)), ("left", .int(report.left.count)), ("pages", Self.json(report.pages)),
+            ("notes", report.noted.json),
         ])
         try file.write(Array("\n],\n\"counts\": ".utf8) + counts.bytes + Array("}\n".utf8))
         _ = try file.finish()
@@ -87,7 +92,7 @@ struct BatchList {
             ("total", .int(pages.total)), ("done", .int(pages.done)), ("blank", .int(pages.blank)),
             ("failed", .int(pages.failed)), ("quarantined", .int(pages.quarantined)),
             ("stranded", .int(pages.stranded)), ("pending", .int(pages.pending)),
-            ("cutOff", .int(pages.cutOff)),
+            ("cutOff", .int(pages.cutOff)), ("noted", .int(pages.noted)),
         ])
     }
 }

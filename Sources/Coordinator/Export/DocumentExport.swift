@@ -17,6 +17,8 @@ struct DocumentExport {
     let results: String
     /// Pages that cannot be read, and why.
     let stranded: ExportFile.Stranded?
+    /// Of the document as a whole.
+    let notes: [PageNote]
 
     /// Pages that are fetched at a time.
     private static let stride = 64
@@ -26,6 +28,7 @@ struct DocumentExport {
         let names = (formats.map(\.rawValue).sorted() + (isRaw ? ["raw"] : [])).joined(separator: ",")
         var parts = ["quire-export-2", names, sha256.hex, format.rawValue, String(pageCount), results]
         if let stranded { parts += stranded.ranges.map { "\($0)" } + [stranded.reason] }
+        if !notes.isEmpty { parts += ["notes"] + notes.flatMap { [$0.code, $0.text] } }
         return SHA256.hash(Array(parts.joined(separator: "\n").utf8)).hex
     }
 
@@ -33,6 +36,7 @@ struct DocumentExport {
     func write(into folder: FilePath) async throws -> DocumentManifest {
         var manifest = DocumentManifest(
             location: location, sha256: sha256.hex, format: format, fingerprint: fingerprint)
+        if !notes.isEmpty { manifest.notes = notes }
         let markdown = formats.contains(.markdown) ? try OutputFile(folder.appending("document.md")) : nil
         let records = formats.contains(.json) ? try OutputFile(folder.appending("pages.json")) : nil
         try records?.write(head)
@@ -46,6 +50,7 @@ struct DocumentExport {
                 number: number, page: page, stranded: stranded, figures: links, sourceSHA256: sha256.hex)
             try records?.write((number > 1 ? Array(",\n".utf8) : []) + record.json.bytes)
             manifest.pages.count(page, isStranded: stranded != nil)
+            manifest.note(page?.notes ?? [], page: number)
             if let stranded {
                 manifest.problems.append(DocumentManifest.Problem(page: number, state: "stranded", reason: stranded))
             }

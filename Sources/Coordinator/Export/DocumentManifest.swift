@@ -17,6 +17,13 @@ struct DocumentManifest: Codable, Equatable {
         var reason: String
     }
 
+    /// Pages with notes of one code.
+    struct Noted: Codable, Equatable {
+        var code: String
+        var pages: Int
+        var firstPage: Int
+    }
+
     /// Names the layout of this file.
     var schema = DocumentManifest.currentSchema
     var root: String
@@ -28,6 +35,10 @@ struct DocumentManifest: Codable, Equatable {
     var pages = ExportedPages()
     /// Failed and quarantined pages.
     var problems: [Problem] = []
+    /// Of the document as a whole; nil where there is none, as in manifests of earlier versions.
+    var notes: [PageNote]?
+    /// By code; nil where no page has notes.
+    var noted: [Noted]?
     /// Equal fingerprints mean equal content; nothing is written again then.
     var fingerprint: String
     /// Everything in the folder but the manifest itself.
@@ -43,6 +54,20 @@ struct DocumentManifest: Codable, Equatable {
         self.sha256 = sha256
         self.format = format
         self.fingerprint = fingerprint
+    }
+
+    /// Counts a page's notes.
+    mutating func note(_ notes: [PageNote], page: Int) {
+        guard !notes.isEmpty else { return }
+        var all = noted ?? []
+        for code in Set(notes.map(\.code)).sorted() {
+            if let place = all.firstIndex(where: { $0.code == code }) {
+                all[place].pages += 1
+            } else {
+                all.append(Noted(code: code, pages: 1, firstPage: page))
+            }
+        }
+        noted = all
     }
 
     /// The manifest in a folder; nil if there is none that this program can have written.

@@ -47,6 +47,8 @@ package struct ExportReport: Sendable {
     package var pages = ExportedPages()
     /// Failed and quarantined pages of all documents, copies included.
     package var pageProblems = ProblemList<PageProblem>()
+    /// What was noted, each document once.
+    package var noted = NoteTally()
 
     package init() {}
 
@@ -67,6 +69,8 @@ package struct ExportedPages: Sendable, Hashable, Codable {
     package var pending = 0
     /// Of those done, the ones that the token limit cut off.
     package var cutOff = 0
+    /// Of those done and blank, the ones with notes.
+    package var noted = 0
 
     package init() {}
 
@@ -76,11 +80,22 @@ package struct ExportedPages: Sendable, Hashable, Codable {
         func count(_ key: CodingKeys) -> Int { counts[key.rawValue] ?? 0 }
         (total, done, blank, failed) = (count(.total), count(.done), count(.blank), count(.failed))
         (quarantined, stranded, pending) = (count(.quarantined), count(.stranded), count(.pending))
-        cutOff = count(.cutOff)
+        (cutOff, noted) = (count(.cutOff), count(.noted))
     }
 
     private enum CodingKeys: String, CodingKey {
-        case total, done, blank, failed, quarantined, stranded, pending, cutOff
+        case total, done, blank, failed, quarantined, stranded, pending, cutOff, noted
+    }
+
+    /// `noted` is left out where nothing is, so that such manifests are those of earlier versions.
+    package func encode(to encoder: any Encoder) throws {
+        var counts = encoder.container(keyedBy: CodingKeys.self)
+        let all: [(CodingKeys, Int)] = [
+            (.total, total), (.done, done), (.blank, blank), (.failed, failed), (.quarantined, quarantined),
+            (.stranded, stranded), (.pending, pending), (.cutOff, cutOff),
+        ]
+        for (key, count) in all { try counts.encode(count, forKey: key) }
+        if noted > 0 { try counts.encode(noted, forKey: .noted) }
     }
 
     /// Counts one page; nil stands for one that is not settled.
@@ -95,6 +110,7 @@ package struct ExportedPages: Sendable, Hashable, Codable {
         case nil: pending += 1
         }
         if page?.text?.reachedEnd == false { cutOff += 1 }
+        if page?.notes.isEmpty == false { noted += 1 }
     }
 
     static func += (left: inout ExportedPages, right: ExportedPages) {
@@ -106,5 +122,6 @@ package struct ExportedPages: Sendable, Hashable, Codable {
         left.stranded += right.stranded
         left.pending += right.pending
         left.cutOff += right.cutOff
+        left.noted += right.noted
     }
 }

@@ -72,8 +72,9 @@ package struct Exporter: Sendable {
         case .document(let id, let sha256, let format, let pageCount):
             let document = DocumentExport(
                 queue: queue, location: file.location, documentID: id, sha256: sha256, format: format,
-                pageCount: pageCount, formats: formats, isRaw: isRaw, results: file.fingerprint, stranded: file.stranded
-            )
+                pageCount: pageCount, formats: formats, isRaw: isRaw, results: file.fingerprint,
+                stranded: file.stranded,
+                notes: file.notes)
             do {
                 let target = try folder.document(place)
                 if let other = target.manifest?.location, other != file.location { try await check(other, in: target) }

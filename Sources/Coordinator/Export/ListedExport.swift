@@ -53,6 +53,8 @@ struct ListedExport {
 
     private mutating func add(_ entry: ExportGroup.Entry) throws(ExportError) {
         let path = entry.file.location.path(below: batch.source)
+        var notes = NoteTally()
+        if let manifest = entry.manifest { notes.add(manifest, of: path) }
         switch entry.outcome {
         case .unreadable(let reason): report.unreadable.append(ExportReport.FileProblem(path: path, reason: reason))
         case .ignored(let reason): report.ignored.append(ExportReport.FileProblem(path: path, reason: reason))
@@ -61,13 +63,16 @@ struct ListedExport {
         case .left: break
         case .exported(_, _, let pages):
             if entry.folder == nil { report.unchanged += 1 } else { report.written += 1 }
-            if case .document(let id, _, _, _) = entry.file.content, counted.insert(id) { report.pages += pages }
+            if case .document(let id, _, _, _) = entry.file.content, counted.insert(id) {
+                report.pages += pages
+                if let manifest = entry.manifest { report.noted.add(manifest, of: path) }
+            }
             for problem in entry.manifest?.problems ?? [] {
                 report.pageProblems.append(
                     ExportReport.PageProblem(path: path, page: problem.page, reason: problem.reason))
             }
         }
-        try list.add(entry.file.location, entry.outcome)
+        try list.add(entry.file.location, entry.outcome, notes: notes)
     }
 
     /// Removes the folder of a document that is not in the batch any more, or not there; what others changed stays.

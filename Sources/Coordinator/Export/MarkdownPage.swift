@@ -1,3 +1,4 @@
+internal import Rendering
 internal import Shared
 
 /// One page of `document.md`.
@@ -23,10 +24,20 @@ enum MarkdownPage {
             let markdown = String(recognised.markdown.trimmed { $0.isWhitespace })
             let text = isRaw ? markdown : SafeMarkdown.text(markdown)
             let body = markdown.isEmpty ? "> **Page \(number)** has no text." : text
-            guard !recognised.reachedEnd else { return body }
+            let doubts = page.map { Self.doubts(number, $0.notes) } ?? ""
+            guard !recognised.reachedEnd else { return body + doubts }
             let limit = page.map { " of \($0.pipeline.maxNewTokens)" } ?? ""
             return body + "\n\n> **Page \(number)** is cut off here: the token limit\(limit) was reached."
+                + doubts
         }
+    }
+
+    /// What may be missing from the page, in a block quote; nothing where nothing is.
+    private static func doubts(_ number: Int, _ notes: [PageNote]) -> String {
+        let texts = notes.filter { note in
+            RenderNote.Code(rawValue: note.code).map { RenderNote($0, note.text).leavesDoubt } ?? true
+        }.map { escaped($0.text) }
+        return texts.isEmpty ? "" : "\n\n> **Page \(number)** may lack something: \(texts.joined(separator: " "))"
     }
 
     /// The text on one line, with nothing in it that Markdown or HTML would take for markup.

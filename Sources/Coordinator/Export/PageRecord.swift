@@ -24,6 +24,7 @@ struct PageRecord {
             ("page", .int(number)), ("state", .string(page.state.rawValue)), ("error", .optional(page.error)),
             ("image", page.facts.map(Self.image) ?? .null),
         ]
+        if !page.notes.isEmpty { members.append(("notes", Self.notes(page.notes))) }
         if page.isToBeReadAgain { members.append(("retrying", .bool(true))) }
         if let text = page.text {
             members += [
@@ -33,6 +34,10 @@ struct PageRecord {
         }
         members.append(("provenance", provenance(page)))
         return .object(members)
+    }
+
+    static func notes(_ notes: [PageNote]) -> JSONText {
+        .array(notes.map { .object([("code", .string($0.code)), ("text", .string($0.text))]) })
     }
 
     private static func image(_ facts: PageFacts) -> JSONText {

@@ -25,10 +25,12 @@ package struct RunSummary: Sendable {
         self.truths = truths
     }
 
-    /// `partial` where a file or a page could not be read or written.
-    package var exitStatus: ExitStatus {
+    /// `partial` where a file or a page could not be read or written, or anything was noted.
+    package var exitStatus: ExitStatus { isWhole && export.noted.isEmpty ? .success : .partial }
+
+    private var isWhole: Bool {
         export.unreadable.isEmpty && export.pageProblems.isEmpty && export.blocked.isEmpty && status.pages.stranded == 0
-            && standstill == nil ? .success : .partial
+            && standstill == nil
     }
 
     package var lines: [String] {
@@ -46,10 +48,20 @@ package struct RunSummary: Sendable {
         let left = standstill.map {
             ["\(NumberText.count(status.pages.pending, "page")) were not read: \($0) The same quire run goes on."]
         }
-        return truth + (truth.isEmpty ? [] : [""]) + ExportSummary(export).lines + retry + stranded + (left ?? []) + [
-            "",
-            "Batch \(OneLine.text(status.name)): \(pace)",
-            "Results: \(output.displayText)",
+        return truth + (truth.isEmpty ? [] : [""]) + ExportSummary(export).lines + noted + retry + stranded
+            + (left ?? []) + [
+                "",
+                "Batch \(OneLine.text(status.name)): \(pace)",
+                "Results: \(output.displayText)",
+            ]
+    }
+
+    /// Why the exit code is 1 where all was read.
+    private var noted: [String] {
+        guard isWhole, !export.noted.isEmpty else { return [] }
+        return [
+            "All was read; the exit code is 1 for what was noted. quire show DOCUMENT:PAGE tells more; pages.json and "
+                + "manifest.json have all of it"
         ]
     }
 

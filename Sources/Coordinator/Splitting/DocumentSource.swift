@@ -27,6 +27,8 @@ package struct DocumentSource: Sendable {
         package var wasYoung = false
         /// Whether what is wrong is the file's, its mount's or this machine's, and not its content's.
         package var isFault = false
+        /// Of a document as a whole, such as files attached to it.
+        package var notes: [PageNote] = []
 
         /// A later write might not show in the times of a file that was written just now; then it has none that counts.
         package var stamp: FileStamp? {
@@ -71,10 +73,11 @@ package struct DocumentSource: Sendable {
                 return Look(finding: .unreadable(reason: error.message), isFault: true)
             }
             let wasYoung = source.identity.isYoung()
-            let (finding, isFault) = try await finding(source, byFreshChild)
+            let (finding, isFault, notes) = try await finding(source, byFreshChild)
             do throws(RenderError) {
                 try await PageRenderer.blocking { () throws(RenderError) in try source.checkUnchanged() }
-                return Look(finding: finding, identity: source.identity, wasYoung: wasYoung, isFault: isFault)
+                return Look(
+                    finding: finding, identity: source.identity, wasYoung: wasYoung, isFault: isFault, notes: notes)
             } catch {
                 guard error.kind == .changed else {
                     return Look(finding: .unreadable(reason: error.message), isFault: true)
@@ -91,7 +94,7 @@ package struct DocumentSource: Sendable {
 
     private func finding(
         _ source: SourceFile, _ byFreshChild: Bool
-    ) async throws(RenderError) -> (finding: ScannedFile.Finding, isFault: Bool) {
+    ) async throws(RenderError) -> (finding: ScannedFile.Finding, isFault: Bool, notes: [PageNote]) {
         let isMeant = Self.endings.contains(source.path.extension?.lowercased() ?? "")
         do throws(RenderError) {
             let kind = try await PageRenderer.blocking { () throws(RenderError) in
@@ -99,7 +102,7 @@ package struct DocumentSource: Sendable {
             }
             guard case .readable = kind else {
                 let reason = kind.reason ?? "This is no document that Quire reads."
-                return (isMeant ? .unreadable(reason: reason) : .ignored(reason: reason), false)
+                return (isMeant ? .unreadable(reason: reason) : .ignored(reason: reason), false, [])
             }
             let sha256 = try await PageRenderer.blocking { () throws(RenderError) in
                 try SHA256.hash { buffer, offset throws(RenderError) in try source.read(into: buffer, at: offset) }
@@ -109,11 +112,14 @@ package struct DocumentSource: Sendable {
                 throw RenderError(
                     .broken, "quire-render took it for a format that this program does not know.")
             }
-            return (.document(sha256: sha256, format: format, pageCount: summary.pageCount), false)
+            return (
+                .document(sha256: sha256, format: format, pageCount: summary.pageCount), false,
+                summary.notes.map { PageNote(code: $0.code.rawValue, text: $0.text) }
+            )
         } catch {
             try await throwIfMachines(error)
             // A slow machine is not told apart from a slow document.
-            return (.unreadable(reason: error.message), error.fault != .content || error.kind == .timedOut)
+            return (.unreadable(reason: error.message), error.fault != .content || error.kind == .timedOut, [])
         }
     }
 

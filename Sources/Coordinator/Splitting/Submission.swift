@@ -158,7 +158,7 @@ package struct Submission: Sendable {
                         let look = try await source.look(job.path)
                         return ScannedFile(
                             location: job.location, stamp: look.stamp ?? job.stamp, finding: look.finding,
-                            isFault: look.isFault)
+                            isFault: look.isFault, notes: look.notes)
                     }
                     running += 1
                 }

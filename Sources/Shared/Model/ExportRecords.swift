@@ -31,15 +31,19 @@ package struct ExportFile: Sendable {
     /// Changes with every page of the document that is recognised, or recognised again; empty for other files.
     package var fingerprint: String
     package var stranded: Stranded?
+    /// Of the document as a whole.
+    package var notes: [PageNote]
 
     package init(
-        id: Int64, location: SourceLocation, content: Content, fingerprint: String = "", stranded: Stranded? = nil
+        id: Int64, location: SourceLocation, content: Content, fingerprint: String = "", stranded: Stranded? = nil,
+        notes: [PageNote] = []
     ) {
         self.id = id
         self.location = location
         self.content = content
         self.fingerprint = fingerprint
         self.stranded = stranded
+        self.notes = notes
     }
 }
 
@@ -75,11 +79,12 @@ package struct ExportPage: Sendable {
     package var programVersion: String?
     /// The page is to be read again, and this is what there was before.
     package var isToBeReadAgain: Bool
+    package var notes: [PageNote]
 
     package init(
         page: Int, state: PageState, text: RecognisedPage?, facts: PageFacts?, error: String?, attempt: Int,
         token: Int64, workerName: String?, pipeline: Pipeline, finishedAt: String, programVersion: String? = nil,
-        isToBeReadAgain: Bool = false
+        isToBeReadAgain: Bool = false, notes: [PageNote] = []
     ) {
         self.page = page
         self.state = state
@@ -93,5 +98,6 @@ package struct ExportPage: Sendable {
         self.finishedAt = finishedAt
         self.programVersion = programVersion
         self.isToBeReadAgain = isToBeReadAgain
+        self.notes = notes
     }
 }

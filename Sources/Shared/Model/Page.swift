@@ -23,10 +23,13 @@ package struct PageOutcome: Sendable {
     /// Counted from 1.
     package var page: Int
     package var result: Result
+    /// What is wrong with the page although it is done or blank; those of a page that failed are not stored.
+    package var notes: [PageNote]
 
-    package init(page: Int, result: Result) {
+    package init(page: Int, result: Result, notes: [PageNote] = []) {
         self.page = page
         self.result = result
+        self.notes = notes
     }
 }
 

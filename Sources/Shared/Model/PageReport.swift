@@ -70,6 +70,8 @@ package struct PageReport: Sendable {
     package var pageCount: Int
     package var page: Int
     package var pipeline: Pipeline
+    /// Of the document as a whole.
+    package var notes: [PageNote]
     package var files: [File]
     /// Nil where the page is still to be done.
     package var result: ExportPage?

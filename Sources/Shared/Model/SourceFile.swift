@@ -53,11 +53,16 @@ package struct ScannedFile: Sendable {
     package var finding: Finding
     /// Unreadable for what is the file's, its mount's or this machine's: it says nothing of what the file holds.
     package var isFault: Bool
+    /// Of a document as a whole, such as files attached to it.
+    package var notes: [PageNote]
 
-    package init(location: SourceLocation, stamp: FileStamp, finding: Finding, isFault: Bool = false) {
+    package init(
+        location: SourceLocation, stamp: FileStamp, finding: Finding, isFault: Bool = false, notes: [PageNote] = []
+    ) {
         self.location = location
         self.stamp = stamp
         self.finding = finding
         self.isFault = isFault
+        self.notes = notes
     }
 }

@@ -24,6 +24,8 @@ package struct BatchStatus: Sendable, Codable, Identifiable {
         package var quarantined = 0
         /// No file is left from which they can be read.
         package var stranded = 0
+        /// Of those done and blank, the ones with notes: something is wrong with them all the same.
+        package var noted = 0
         /// Not settled yet; `leased` of them are in a worker's hands.
         package var pending = 0
         package var leased = 0

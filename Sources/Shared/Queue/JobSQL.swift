@@ -100,7 +100,7 @@ enum JobSQL {
     ///
     /// Both in one statement, as both need the same snapshot: each page must end up either tallied or in a job. `tally` is
     /// the SELECT that makes rows of `tally_delta` from `recorded` (document_id, page_count, done, blank, failed,
-    /// quarantined), one row for each document.
+    /// quarantined, noted), one row for each document.
     static func queueMissing(
         _ connection: Connection, batch: Int64, documents: [Int64], makingJobs: Bool, tally: String
     ) throws(DatabaseError) -> (queued: Int, recorded: Int) {
@@ -113,7 +113,8 @@ enum JobSQL {
               SELECT w.document_id, w.page_count, count(*) FILTER (WHERE p.state = 'done') AS done,
                 count(*) FILTER (WHERE p.state = 'blank') AS blank,
                 count(*) FILTER (WHERE p.state = 'failed') AS failed,
-                count(*) FILTER (WHERE p.state = 'quarantined') AS quarantined, count(p.state) AS settled
+                count(*) FILTER (WHERE p.state = 'quarantined') AS quarantined,
+                count(*) FILTER (WHERE p.notes IS NOT NULL) AS noted, count(p.state) AS settled
               FROM wanted w LEFT JOIN quire.page p ON p.document_id = w.document_id AND p.redo_token IS NULL
                 AND p.page_no <= w.page_count
               GROUP BY w.document_id, w.page_count),
@@ -125,7 +126,8 @@ enum JobSQL {
               WHERE (p.page_no IS NULL OR p.redo_token IS NOT NULL) AND $3),
             \(jobsOfMissing),
             tallied AS (
-              INSERT INTO quire.tally_delta (batch_id, document_id, documents, pages, done, blank, failed, quarantined)
+              INSERT INTO quire.tally_delta (batch_id, document_id, documents, pages, done, blank, failed,
+                quarantined, noted)
               \(tally))
             SELECT (SELECT coalesce(sum(n_pages), 0)::bigint FROM made),
               (SELECT coalesce(sum(settled), 0)::bigint FROM recorded)

@@ -50,7 +50,7 @@ extension PageQueue {
               d.id, d.sha256, d.format, d.page_count, r.fingerprint, s.ranges,
               CASE WHEN s.ranges IS NOT NULL THEN (
                 SELECT o.fault FROM quire.batch_file o WHERE o.batch_id = f.batch_id AND o.document_id = d.id
-                ORDER BY o.fault_count DESC, o.id DESC LIMIT 1) END
+                ORDER BY o.fault_count DESC, o.id DESC LIMIT 1) END, d.notes::text
             FROM unnest($1) WITH ORDINALITY o (id, n)
             JOIN quire.batch_file f ON f.id = o.id
             LEFT JOIN quire.document d ON d.id = f.document_id
@@ -79,11 +79,12 @@ extension PageQueue {
                 let (sha256, format) = (try row.digest(), try row.label(DocumentFormat.self))
                 let (pageCount, fingerprint) = (try row.int(), try row.text())
                 let (ranges, fault) = (try row.optionalText(), try row.optionalText())
+                let notes = try row.notes()
                 files.append(
                     ExportFile(
                         id: id, location: location,
                         content: .document(id: document, sha256: sha256, format: format, pageCount: pageCount),
-                        fingerprint: fingerprint, stranded: ranges.map { Self.stranded($0, fault) }))
+                        fingerprint: fingerprint, stranded: ranges.map { Self.stranded($0, fault) }, notes: notes))
             }
         }
         return files
@@ -121,7 +122,7 @@ extension PageQueue {
                   p.prompt_tokens, p.output_tokens, p.reached_end, p.encode_seconds, p.prefill_seconds,
                   p.decode_seconds, p.error, p.attempt, p.token, w.name, l.model_digest, coalesce(p.mode, l.mode),
                   coalesce(p.prompt, l.prompt), l.max_new_tokens, l.pdf_dpi, p.engine_version,
-                  coalesce(p.precision, w.precision, l.precision), p.program_version, p.redo_token IS NOT NULL,
+                  coalesce(p.precision, w.precision, l.precision), p.program_version, p.redo_token IS NOT NULL, p.notes::text,
                   to_char(p.finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')
                 FROM quire.page p
                 JOIN quire.document d ON d.id = p.document_id
@@ -177,9 +178,10 @@ extension PageQueue {
         let (attempt, token, worker) = (try row.int(), try row.int64(), try row.optionalText())
         let pipeline = try row.pipeline()
         let (program, isToBeReadAgain) = (try row.optionalText(), try row.bool())
+        let notes = try row.notes()
         return ExportPage(
             page: number, state: state, text: text, facts: facts, error: error, attempt: attempt, token: token,
             workerName: worker, pipeline: pipeline, finishedAt: try row.text(), programVersion: program,
-            isToBeReadAgain: isToBeReadAgain)
+            isToBeReadAgain: isToBeReadAgain, notes: notes)
     }
 }

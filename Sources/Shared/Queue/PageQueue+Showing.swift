@@ -54,15 +54,16 @@ extension PageQueue {
             let rows = try connection.query(
                 """
                 SELECT d.sha256, d.format, d.page_count, p.model_digest, p.mode, p.prompt, p.max_new_tokens, p.pdf_dpi,
-                  p.engine_version, p.precision
+                  p.engine_version, p.precision, d.notes::text
                 FROM quire.document d JOIN quire.pipeline p ON p.id = d.pipeline_id WHERE d.id = $1
                 """, [.int(document)])
             guard var row = rows.first else { throw .notFound(reason: "There is no document number \(document).") }
             let (sha256, format) = (try row.digest(), try row.label(DocumentFormat.self))
             let pageCount = try row.int()
+            let pipeline = try row.pipeline()
             return PageReport(
                 document: document, sha256: sha256, format: format, pageCount: pageCount, page: page,
-                pipeline: try row.pipeline(), files: try Self.files(of: document, connection),
+                pipeline: pipeline, notes: try row.notes(), files: try Self.files(of: document, connection),
                 result: result?.page == page ? result : nil, jobs: try Self.jobs(key, connection),
                 attempts: try Self.attempts(key, connection), replaced: try Self.replaced(key, connection))
         }

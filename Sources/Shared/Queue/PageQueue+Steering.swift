@@ -109,7 +109,7 @@ extension PageQueue {
             connection, batch: batch, documents: documents, makingJobs: true,
             tally: """
                 SELECT $1, r.document_id, 0, 0, r.done - b.done, r.blank - b.blank, r.failed - b.failed,
-                  r.quarantined - b.quarantined
+                  r.quarantined - b.quarantined, r.noted - b.noted
                 FROM recorded r JOIN quire.batch_document b ON b.batch_id = $1 AND b.document_id = r.document_id
                 """)
     }
@@ -168,7 +168,7 @@ extension PageQueue {
         let rows = try connection.query(
             """
             WITH marked AS MATERIALIZED (
-              SELECT p.document_id, p.page_no, p.state, p.redo_token FROM quire.page p
+              SELECT p.document_id, p.page_no, p.state, p.redo_token, p.notes IS NOT NULL AS is_noted FROM quire.page p
               WHERE p.document_id = ANY ($2::bigint[]) AND ($5::bigint IS NULL OR p.page_no = $5)
                 AND (p.redo_token IS NULL OR \(otherwise)) AND \(condition)),
             -- Only leases that are made from here on have greater tokens.
@@ -179,17 +179,17 @@ extension PageQueue {
             -- In a batch, a page with a result that stands is tallied unless a job still covers it.
             missing AS (
               SELECT b.batch_id, m.document_id, m.document_id AS place, m.page_no, m.state, m.redo_token,
-                nullif($3, '') AS mode, nullif($4, '') AS prompt
+                m.is_noted, nullif($3, '') AS mode, nullif($4, '') AS prompt
               FROM marked m JOIN quire.batch_document b ON b.document_id = m.document_id
               JOIN quire.batch t ON t.id = b.batch_id AND t.state NOT IN ('cancelled', 'deleting')
               WHERE NOT EXISTS (
                 SELECT FROM quire.job j WHERE j.document_id = m.document_id AND j.batch_id = b.batch_id
                   AND m.page_no BETWEEN j.first_page AND j.first_page + j.n_pages - 1)),
             tallied AS (
-              INSERT INTO quire.tally_delta (batch_id, document_id, done, blank, failed, quarantined)
+              INSERT INTO quire.tally_delta (batch_id, document_id, done, blank, failed, quarantined, noted)
               SELECT batch_id, document_id, -count(*) FILTER (WHERE state = 'done'),
                 -count(*) FILTER (WHERE state = 'blank'), -count(*) FILTER (WHERE state = 'failed'),
-                -count(*) FILTER (WHERE state = 'quarantined')
+                -count(*) FILTER (WHERE state = 'quarantined'), -count(*) FILTER (WHERE is_noted)
               FROM missing WHERE redo_token IS NULL GROUP BY batch_id, document_id),
             \(JobSQL.jobsOfMissing),
             -- Jobs that wait, with what they wait for: another attempt, or a file.

@@ -137,7 +137,7 @@ private struct Submission: Sendable {
         let fresh = try attach(documents, to: batch, connection)
         let (queued, recorded) = try JobSQL.queueMissing(
             connection, batch: batch, documents: fresh, makingJobs: state != .cancelled,
-            tally: "SELECT $1, document_id, 1, page_count, done, blank, failed, quarantined FROM recorded")
+            tally: "SELECT $1, document_id, 1, page_count, done, blank, failed, quarantined, noted FROM recorded")
         try storeFiles(batch: batch, documents, connection)
         if !documents.isEmpty {
             try JobSQL.freeStranded(documents.values.sorted(), connection)
@@ -173,9 +173,10 @@ private struct Submission: Sendable {
     private func storeDocuments(
         pipeline: Int64, _ connection: Connection
     ) throws(DatabaseError) -> [SHA256Digest: Int64] {
-        var found: [SHA256Digest: (format: DocumentFormat, pageCount: Int)] = [:]
-        for case .document(let sha256, let format, let pageCount) in files.map(\.finding) {
-            found[sha256] = (format, pageCount)
+        var found: [SHA256Digest: (format: DocumentFormat, pageCount: Int, notes: [PageNote])] = [:]
+        for file in files {
+            guard case .document(let sha256, let format, let pageCount) = file.finding else { continue }
+            found[sha256] = (format, pageCount, file.notes)
         }
         // In one order, so that two submissions do not lock each other out.
         let sorted = found.sorted { $0.key.bytes.lexicographicallyPrecedes($1.key.bytes) }
@@ -190,6 +191,7 @@ private struct Submission: Sendable {
                 .int(pipeline), .byteArrays(sorted.map(\.key.bytes)), .texts(sorted.map(\.value.format.rawValue)),
                 .ints(sorted.map(\.value.pageCount)),
             ])
+        try PageQueue.storeNotes(sorted.map { ($0.key.bytes, $0.value.notes) }, pipeline: pipeline, connection)
         let rows = try connection.query(
             """
             SELECT id, sha256 FROM quire.document WHERE pipeline_id = $1 AND sha256 = ANY ($2::bytea[])

@@ -7,7 +7,8 @@ extension PageQueue {
             """
             SELECT b.id, b.name, b.state, b.priority, p.model_digest, p.mode, p.prompt, p.max_new_tokens, p.pdf_dpi,
               p.engine_version, p.precision, t.documents, t.complete, t.with_failures, t.unreadable, t.ignored, t.pages, t.done,
-              t.blank, t.failed, t.quarantined, t.stranded, t.leased, t.per_minute, t.is_current, t.fold_error, t.deltas
+              t.blank, t.failed, t.quarantined, t.stranded, t.leased, t.per_minute, t.is_current, t.fold_error, t.noted,
+              t.deltas
             FROM quire.progress($1) t
             JOIN quire.batch b ON b.id = t.batch_id
             JOIN quire.pipeline p ON p.id = b.pipeline_id
@@ -133,6 +134,7 @@ extension PageQueue {
         let perMinute = try row.optionalDouble()
         let isCurrent = try row.optionalBool() ?? false
         let countsProblem = try row.optionalText()
+        pages.noted = try row.int()
         var secondsLeft: Double?
         if pages.pending == 0 {
             secondsLeft = 0

@@ -86,7 +86,8 @@ package struct QueueCheck: Sendable {
     /// is counted.
     private static let documentSQL = """
         WITH held AS MATERIALIZED (
-          SELECT b.document_id, b.page_count, d.page_count AS pages, b.done, b.blank, b.failed, b.quarantined, b.stranded
+          SELECT b.document_id, b.page_count, d.page_count AS pages, b.done, b.blank, b.failed, b.quarantined, b.stranded,
+            b.noted
           FROM quire.batch_document b JOIN quire.document d ON d.id = b.document_id
           WHERE b.batch_id = $1 AND b.document_id > $2 ORDER BY b.document_id LIMIT $3),
         jobs AS MATERIALIZED (
@@ -100,12 +101,13 @@ package struct QueueCheck: Sendable {
             count(*) FILTER (WHERE is_overlapping OR last_page > pages) AS misplaced
           FROM jobs GROUP BY document_id),
         results AS (
-          SELECT h.document_id, h.pages, p.page_no, p.state, p.redo_token
+          SELECT h.document_id, h.pages, p.page_no, p.state, p.redo_token, p.notes IS NOT NULL AS is_noted
           FROM held h JOIN quire.page p ON p.document_id = h.document_id),
         by_page AS (
           SELECT r.document_id, count(*) FILTER (WHERE r.state = 'done') AS done,
             count(*) FILTER (WHERE r.state = 'blank') AS blank, count(*) FILTER (WHERE r.state = 'failed') AS failed,
-            count(*) FILTER (WHERE r.state = 'quarantined') AS quarantined, count(*) AS settled
+            count(*) FILTER (WHERE r.state = 'quarantined') AS quarantined, count(*) AS settled,
+            count(*) FILTER (WHERE r.is_noted) AS noted
           FROM results r
           WHERE r.redo_token IS NULL AND r.page_no <= r.pages AND NOT EXISTS (
             SELECT FROM jobs j WHERE j.document_id = r.document_id AND r.page_no BETWEEN j.first_page AND j.last_page)
@@ -114,7 +116,7 @@ package struct QueueCheck: Sendable {
           SELECT document_id, count(*) AS n FROM results WHERE page_no > pages GROUP BY document_id),
         deltas AS (
           SELECT document_id, sum(done) AS done, sum(blank) AS blank, sum(failed) AS failed,
-            sum(quarantined) AS quarantined, sum(stranded) AS stranded
+            sum(quarantined) AS quarantined, sum(stranded) AS stranded, sum(noted) AS noted
           FROM quire.tally_delta WHERE batch_id = $1 AND document_id > $2
             AND document_id <= (SELECT max(document_id) FROM held) GROUP BY document_id)
         SELECT h.document_id,
@@ -122,8 +124,9 @@ package struct QueueCheck: Sendable {
           coalesce(j.misplaced, 0)::bigint, coalesce(b.n, 0)::bigint,
           h.page_count <> h.pages OR (h.done + coalesce(c.done, 0), h.blank + coalesce(c.blank, 0),
             h.failed + coalesce(c.failed, 0), h.quarantined + coalesce(c.quarantined, 0),
-            h.stranded + coalesce(c.stranded, 0)) IS DISTINCT FROM (coalesce(p.done, 0), coalesce(p.blank, 0),
-            coalesce(p.failed, 0), coalesce(p.quarantined, 0), coalesce(j.stranded, 0)),
+            h.stranded + coalesce(c.stranded, 0), h.noted + coalesce(c.noted, 0)) IS DISTINCT FROM (coalesce(p.done, 0), coalesce(p.blank, 0),
+            coalesce(p.failed, 0), coalesce(p.quarantined, 0), coalesce(j.stranded, 0),
+            coalesce(p.noted, 0)),
           -- By the index for each, not by a hash of all files for each part.
           (SELECT f.id FROM quire.batch_file f
             WHERE f.batch_id = $1 AND f.document_id = h.document_id AND f.gone_at IS NULL LIMIT 1) IS NULL
@@ -221,6 +224,7 @@ package struct QueueCheck: Sendable {
           SELECT count(*) AS documents, coalesce(sum(page_count), 0) AS pages, coalesce(sum(done), 0) AS done,
             coalesce(sum(blank), 0) AS blank, coalesce(sum(failed), 0) AS failed,
             coalesce(sum(quarantined), 0) AS quarantined, coalesce(sum(stranded), 0) AS stranded,
+            coalesce(sum(noted), 0) AS noted,
             count(*) FILTER (WHERE done + blank = page_count) AS complete,
             count(*) FILTER (WHERE done + blank + failed + quarantined + stranded = page_count
               AND failed + quarantined + stranded > 0) AS with_failures
@@ -230,14 +234,15 @@ package struct QueueCheck: Sendable {
             count(*) FILTER (WHERE kind = 'ignored') AS ignored
           FROM quire.batch_file WHERE batch_id = $1 AND document_id IS NULL AND gone_at IS NULL)
         SELECT h.documents - f.documents, h.complete, h.with_failures, l.unreadable - f.unreadable,
-          l.ignored - f.ignored, h.pages - f.pages, h.done, h.blank, h.failed, h.quarantined, h.stranded
+          l.ignored - f.ignored, h.pages - f.pages, h.done, h.blank, h.failed, h.quarantined, h.stranded,
+          h.noted
         FROM fresh f, held h, files l
         """
 
     /// Columns of `quire.tally` in the order of `tallySQL`, which says what those of the batch `$1` must be.
     static let tallyColumns = [
         "documents", "complete", "with_failures", "unreadable", "ignored", "pages", "done", "blank", "failed",
-        "quarantined", "stranded",
+        "quarantined", "stranded", "noted",
     ]
 
     private func batchFaults(of batch: Int64, name: String) async throws(DatabaseError) -> [QueueFault] {

@@ -15,7 +15,7 @@ struct RecordOrder: Sendable {
     }
 
     static let sql = """
-        SELECT * FROM quire.record(\((1...35).map { "$\($0)" }.joined(separator: ", ")))
+        SELECT * FROM quire.record(\((1...38).map { "$\($0)" }.joined(separator: ", ")))
         """
 
     let parameters: [SQLValue]
@@ -47,7 +47,14 @@ struct RecordOrder: Sendable {
                 .text(QuireVersion.current), .text(lease.pipeline.precision),
                 // It can be read again.
                 lease.fileFaults != 0 ? .int(lease.fileID) : .null,
-            ]
+            ] + Self.columns(notesOf: stored)
+    }
+
+    /// Three columns: a note's page, code and text.
+    private static func columns(notesOf outcomes: [PageOutcome]) -> [SQLValue] {
+        let notes = outcomes.flatMap { outcome in outcome.notes.map { (page: outcome.page, note: $0) } }
+        guard !notes.isEmpty else { return Array(repeating: .null, count: 3) }
+        return [.ints(notes.map(\.page)), .texts(notes.map(\.note.code)), .texts(notes.map(\.note.text))]
     }
 
     /// Nine columns of recognised pages; NULL instead where no page is one.

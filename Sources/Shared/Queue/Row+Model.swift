@@ -1,4 +1,5 @@
 internal import Digest
+private import FoundationEssentials
 private import SystemPackage
 
 extension Row {
@@ -15,6 +16,15 @@ extension Row {
         return Pipeline(
             modelDigest: digest, mode: mode, prompt: prompt, maxNewTokens: tokens, pdfDPI: dpi,
             engineVersion: try text(), precision: try text())
+    }
+
+    /// The next column: notes as the text of their JSON, or NULL.
+    mutating func notes() throws(DatabaseError) -> [PageNote] {
+        guard let text = try optionalText() else { return [] }
+        guard let notes = try? JSONDecoder().decode([PageNote].self, from: Data(text.utf8)) else {
+            throw .unexpectedAnswer(reason: "notes that cannot be read.")
+        }
+        return notes
     }
 
     /// The next column: a SHA-256 digest.

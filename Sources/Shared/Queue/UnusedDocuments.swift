@@ -29,13 +29,13 @@ enum UnusedDocuments {
             counts AS (
               SELECT count(*) AS documents, sum(page_count) AS pages, sum(done) AS done, sum(blank) AS blank,
                 sum(failed) AS failed, sum(quarantined) AS quarantined, sum(stranded) AS stranded,
-                count(*) FILTER (WHERE done + blank = page_count) AS complete,
+                sum(noted) AS noted, count(*) FILTER (WHERE done + blank = page_count) AS complete,
                 count(*) FILTER (WHERE done + blank + failed + quarantined + stranded = page_count
                   AND failed + quarantined + stranded > 0) AS with_failures
               FROM gone)
             UPDATE quire.tally t SET documents = t.documents - c.documents, pages = t.pages - c.pages,
               done = t.done - c.done, blank = t.blank - c.blank, failed = t.failed - c.failed,
-              quarantined = t.quarantined - c.quarantined, stranded = t.stranded - c.stranded,
+              quarantined = t.quarantined - c.quarantined, stranded = t.stranded - c.stranded, noted = t.noted - c.noted,
               complete = t.complete - c.complete, with_failures = t.with_failures - c.with_failures
             FROM counts c WHERE t.batch_id = $1 AND c.documents > 0
             """, parameters)
