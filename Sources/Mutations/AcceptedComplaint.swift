@@ -13,9 +13,15 @@ package struct AcceptedComplaint: Sendable {
         AcceptedComplaint(words: "StructTree", reason: "the logical structure is not on the page"),
         AcceptedComplaint(
             words: "Unknown field with tag", reason: "libtiff passes over tags that it does not know; so do we"),
-        AcceptedComplaint(words: "incorrect count for field", reason: "libtiff mends a tag and goes on"),
+        AcceptedComplaint(words: "ncorrect count for", reason: "libtiff mends a tag or does without it"),
+        AcceptedComplaint(words: "tag ignored", reason: "libtiff does without a tag"),
+        AcceptedComplaint(words: "Invalid TIFF directory; tags are not sorted", reason: "all tags are read"),
+        AcceptedComplaint(
+            words: "color channels and ExtraSamples", reason: "libtiff takes the samples that are over as extra ones"),
         AcceptedComplaint(words: "unknown ancillary chunk", reason: "decoders pass over it"),
         AcceptedComplaint(words: "illegal (unless recently approved) unknown", reason: "decoders pass over it"),
+        AcceptedComplaint(words: "EOF while reading chunk type", reason: "the end is missing after a whole picture"),
+        AcceptedComplaint(words: "invalid chunk name", reason: "it stands behind the picture, or that is refused"),
         AcceptedComplaint(words: "tEXt", reason: "a comment is not on the page"),
         AcceptedComplaint(words: "pHYs", reason: "of dots an inch that make no sense nothing is taken"),
         AcceptedComplaint(words: "tIME", reason: "a date is not on the page"),

@@ -29,7 +29,9 @@ package struct Mutation: Sendable, CustomStringConvertible {
         }
         switch kind {
         case .flipped:
-            for _ in 0..<Int.random(in: 1...20, using: &random) { changed[place()] ^= UInt8.random(in: 1...255, using: &random) }
+            for _ in 0..<Int.random(in: 1...20, using: &random) {
+                changed[place()] ^= UInt8.random(in: 1...255, using: &random)
+            }
         case .zeroed:
             for index in run() { changed[index] = 0 }
         case .cut:

@@ -11,13 +11,16 @@ package struct ReferenceVerdict: Sendable {
     /// The packages that hold the tools.
     package static let packages = "poppler-utils, libtiff-tools, libjpeg-turbo-progs and pngcheck"
 
-    /// Nil where the tool cannot be started. `page` matters for PDF alone.
+    /// Asks the tool about a file; nil where it cannot be started.
+    ///
+    /// `page` matters for PDF alone.
     package init?(_ file: FilePath, _ format: DocumentFormatName, page: Int, in folder: FilePath) {
         let run: ToolRun?
         switch format {
         case .pdf:
             run = ToolRun.run(
-                "pdftoppm", ["-r", "36", "-gray", "-f", "\(page)", "-l", "\(page)", file.string], in: folder, within: 30)
+                "pdftoppm", ["-r", "36", "-gray", "-f", "\(page)", "-l", "\(page)", file.string], in: folder, within: 30
+            )
         case .tiff: run = ToolRun.run("tiffinfo", ["-D", file.string], in: folder, within: 30)
         case .jpeg: run = ToolRun.run("djpeg", [file.string], in: folder, within: 30)
         case .png: run = ToolRun.run("pngcheck", ["-q", file.string], in: folder, within: 30)
@@ -32,18 +35,18 @@ package struct ReferenceVerdict: Sendable {
         if format == .pdf { lines.removeAll { $0.hasPrefix("Syntax Warning") } }
         if run.wasLate { lines.append("took longer than 30 seconds") }
         if run.status > 128, !run.wasLate { lines.append("was ended by signal \(run.status - 128)") }
-        let name = file.lastComponent?.string ?? ""
         var seen: Set<String> = []
-        complaints = lines.map { Self.general($0, name: name) }.filter { seen.insert($0).inserted }
+        complaints = lines.map { Self.general($0.replacing(file.string, with: "")) }.filter { seen.insert($0).inserted }
     }
 
-    /// A sentence with numbers, names and what stands in quotation marks left out.
-    private static func general(_ line: String, name: String) -> String {
+    /// A sentence with numbers and what stands in quotation marks left out.
+    private static func general(_ line: String) -> String {
         var text = ""
         var isNumber = false
         var isQuoted = false
         for character in line.prefix(200) {
-            if character == "'" || character == "\"" {
+            // An apostrophe within a word is none.
+            if character == "\"" || character == "'" && (isQuoted || text.last?.isLetter != true) {
                 isQuoted.toggle()
                 if isQuoted { text += "'...'" }
                 continue
@@ -57,9 +60,7 @@ package struct ReferenceVerdict: Sendable {
                 isNumber = false
             }
         }
-        if let slash = text.lastIndex(of: "/"), let end = text[slash...].firstIndex(of: ":") {
-            text = String(text[text.index(after: end)...])
-        }
-        return text.split(separator: " ").joined(separator: " ")
+        let words = text.split(separator: " ").joined(separator: " ")
+        return words.hasPrefix(": ") ? String(words.dropFirst(2)) : words
     }
 }

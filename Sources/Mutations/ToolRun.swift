@@ -14,9 +14,9 @@ package struct ToolRun: Sendable {
     /// Whether it was killed for its time.
     package let wasLate: Bool
 
-    /// Runs a tool found in PATH; nil where it cannot be started. It is killed after `seconds`.
+    /// Runs a tool found in PATH; nil where it cannot be started.
     ///
-    /// Output goes to files in a folder that exists: a tool that says much never waits.
+    /// It is killed after `seconds`. Output goes to files in a folder that exists: a tool that says much never waits.
     package static func run(
         _ tool: String, _ arguments: [String], in folder: FilePath, within seconds: Double = 60
     ) -> ToolRun? {

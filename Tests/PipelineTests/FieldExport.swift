@@ -24,17 +24,24 @@ struct FieldExport {
 
     struct Page: Decodable {
         let page: Int
-        let state: String
         let error: String?
         let image: Size?
+        private let stored: String
         private let noted: [Note]?
 
         var notes: [Note] { noted ?? [] }
-        /// Failed with a reason, or done with a note.
-        var isTold: Bool { state == "failed" && error?.isEmpty == false || state == "done" && !notes.isEmpty }
+        /// The smallest checkpoint writes what it likes, and sometimes nothing: the page was drawn all the same.
+        private var isDrawn: Bool { error?.contains("the model wrote no text") == true }
+        var state: String { isDrawn ? "done" : stored }
+        /// Failed with a reason, or done with a note, which a page without text has in its reason.
+        var isTold: Bool {
+            if isDrawn { return error?.contains("Noted on it:") == true }
+            return stored == "failed" && error?.isEmpty == false || stored == "done" && !notes.isEmpty
+        }
 
         private enum CodingKeys: String, CodingKey {
-            case page, state, error, image
+            case page, error, image
+            case stored = "state"
             case noted = "notes"
         }
     }
@@ -74,7 +81,8 @@ struct FieldExport {
             let pages = try decoder.decode(Pages.self, from: try data(own.appending("pages.json"))).pages
             let manifest = try data(own.appending("manifest.json"))
             let notes = try decoder.decode(Manifest.self, from: manifest).notes ?? []
-            let said = [file.reason] + pages.map(\.error) + (notes + pages.flatMap(\.notes)).map { "\($0.code) \($0.text)" }
+            let said =
+                [file.reason] + pages.map(\.error) + (notes + pages.flatMap(\.notes)).map { "\($0.code) \($0.text)" }
             return File(
                 path: file.path, status: file.status, pages: pages, documentNotes: notes,
                 manifest: String(decoding: manifest, as: UTF8.self),

@@ -50,18 +50,21 @@ import Testing
         #expect(rules.count > 230)
         rules.removeAll { !work.exists(work.archive.appending($0.path)) }
         let faults = try await faults(rules, in: export)
-        #expect(faults.isEmpty, "\(faults.count) of \(rules.count) rules do not hold:\n\(faults.joined(separator: "\n"))")
+        #expect(
+            faults.isEmpty, "\(faults.count) of \(rules.count) rules do not hold:\n\(faults.joined(separator: "\n"))")
     }
 
     /// The largest are in no repository.
     @Test(.enabled(if: RunningProgram.isThere(Workspace.sharedField)))
     func `all field files as they came are right`() async throws {
         let work = try await Workspace()
-        try await work.shell("cp -r \"$1\" \"$2\" && chmod -R u+w \"$2\"", Workspace.sharedField.string, work.archive.string)
+        try await work.shell(
+            "cp -r \"$1\" \"$2\" && chmod -R u+w \"$2\"", Workspace.sharedField.string, work.archive.string)
         let export = try await exported(work, work.archive)
         let rules = rules(work, Workspace.sharedField.appending("expected.tsv"))
         let faults = try await faults(rules, in: export)
-        #expect(faults.isEmpty, "\(faults.count) of \(rules.count) rules do not hold:\n\(faults.joined(separator: "\n"))")
+        #expect(
+            faults.isEmpty, "\(faults.count) of \(rules.count) rules do not hold:\n\(faults.joined(separator: "\n"))")
     }
 }
 

@@ -92,7 +92,8 @@ struct FieldRule: Sendable, CustomStringConvertible {
         case .mentions: return argument.split(separator: " ").allSatisfy { file.manifest.contains($0) }
         case .ignored: return file.status == "ignored"
         case .notPreview:
-            return isRefused || !pages.isEmpty && sizes.allSatisfy { $0.width != Int(width) || $0.height != Int(height) }
+            return isRefused
+                || !pages.isEmpty && sizes.allSatisfy { $0.width != Int(width) || $0.height != Int(height) }
         }
     }
 

@@ -39,7 +39,7 @@ import Testing
     }
 
     private static let spoils = [
-        "echo junk >> \"$1\"", "head -c 1000 \"$1\" > \"$1.part\"; mv \"$1.part\" \"$1\"", "rm \"$1\"",
+        "echo junk >> \"$1\"", "head -c 1000 \"$1\" > \"$1.part\"; mv \"$1.part\" \"$1\"", ": > \"$1\"",
     ]
 
     @Test(arguments: spoils)

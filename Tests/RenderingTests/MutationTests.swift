@@ -27,7 +27,8 @@ import Testing
             let file = Self.project.appending(name)
             let trial = await MutationTrial(file, inspector: inspector, renderer: renderer)
             #expect(trial.errors.isEmpty && trial.isOrderly, "\(name): \(trial.errors)")
-            #expect(trial.documentNotes.isEmpty && trial.pages.allSatisfy { $0.notes.isEmpty }, "\(name): \(trial.pages)")
+            #expect(
+                trial.documentNotes.isEmpty && trial.pages.allSatisfy { $0.notes.isEmpty }, "\(name): \(trial.pages)")
             #expect(try trial.silence(file, in: folder.path) == [], "\(name)")
         }
     }
@@ -41,7 +42,8 @@ import Testing
         let files = MutationSeeds.files(in: Self.project)
         var silences: [String] = []
         for number in 0..<100 {
-            let (name, bytes) = files[number % files.count]
+            // A file meets another kind of mutation in each round.
+            let (name, bytes) = files[(number + number / files.count) % files.count]
             let mutation = Mutation(number: number)
             let base = FilePath(name).lastComponent?.string ?? ""
             let file = try folder.write(mutation.applied(to: bytes, seed: 100), as: "\(number)-\(base)")

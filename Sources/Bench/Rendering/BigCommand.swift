@@ -50,7 +50,8 @@ struct BigCommand: AsyncParsableCommand {
             let peak = memory.take()
             isMet = isMet && failures.isEmpty && peak.address < limit
             rows.append([
-                document.name, "\(drawn)", sizes.sorted().first ?? "none", SpeedReport.fixed((clock.now - start) / .seconds(1), 1),
+                document.name, "\(drawn)", sizes.sorted().first ?? "none",
+                SpeedReport.fixed((clock.now - start) / .seconds(1), 1),
                 "\(peak.resident >> 20)", "\(peak.address >> 20)",
             ])
             for line in Array(Set(notes)).sorted().prefix(3) + failures.prefix(3) { print("\(document.name): \(line)") }

@@ -43,7 +43,8 @@ struct MutationReport {
         let what = "\(mutation) of \(name.split(separator: "/").last ?? "")"
         for complaint in complaints { silences[complaint, default: []].append(what) }
         if !trial.isOrderly {
-            disorder.append(what + ": " + trial.errors.map { "\($0.kind.rawValue): \($0.message)" }.joined(separator: "; "))
+            disorder.append(
+                what + ": " + trial.errors.map { "\($0.kind.rawValue): \($0.message)" }.joined(separator: "; "))
         }
         for error in trial.errors where error.kind == .crashed || error.kind == .timedOut {
             deaths.append("\(what): \(error.message.prefix(120))")
@@ -57,7 +58,9 @@ struct MutationReport {
                 "\(own.noted)", "\(own.died)", "\(own.late)", SpeedReport.fixed(own.longest, 1),
             ]
         }
-        let heading = ["", "files", "refused", "pages", "done", "blank", "failed", "noted", "died", "late", "longest s"]
+        let heading = [
+            "", "files", "refused", "pages", "done", "blank", "failed", "noted", "died", "late", "longest s",
+        ]
         let sorted = silences.sorted { ($1.value.count, $0.key) < ($0.value.count, $1.key) }
         func list(_ title: String, _ lines: [String]) -> [String] { lines.isEmpty ? [] : ["\n" + title] + lines }
         let accepted = sorted.compactMap { complaint, files in

@@ -47,7 +47,8 @@ struct RenderCommand: AsyncParsableCommand {
             var limits = renderer.limits
             limits.pdfRenderer = name.renderer
             let drawn = RendererComparison(
-                name: "Quire, \(name.rawValue)", renderer: PageRenderer(executable: renderer.executable, limits: limits),
+                name: "Quire, \(name.rawValue)",
+                renderer: PageRenderer(executable: renderer.executable, limits: limits),
                 python: python, scratch: scratch.path, worst: worst)
             print(await drawn.table(of: folder.documents) + "\n")
         }

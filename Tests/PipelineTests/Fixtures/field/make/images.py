@@ -116,7 +116,7 @@ def unsupported():
     case(kind, "twelve_bits.jpg", bytes(deep), says)
     grey = drawn(300, 400)
     coded = zlib.compress(grey.tobytes(), 9)
-    for name, code in (("thunderscan_next", 32766), ("jpeg_xl", 50002), ("dcs", 32947)):
+    for name, code in (("next_of_8_bits", 32766), ("jpeg_xl", 50002), ("dcs", 32947)):
         case(kind, f"{name}.tif", tiff.tiff(tiff.Directory(300, 400, [coded], code)), says)
     mosaic = tiff.Directory(300, 400, [coded], tiff.DEFLATE, photometric=32803, t33421=(tiff.SHORT, [2, 2]),
                             t33422=(tiff.BYTE, b"\0\1\1\2"))
