@@ -76,7 +76,8 @@ accuracy: build ## Compare bf16 and int8 with f32: scores, tokens, text
 	@mkdir -p $(OUT)/bench
 	@$(BIN)/quire-bench accuracy --json $(OUT)/bench/accuracy.jsonl --prompt "$$(printf '<image>\nFree OCR.')"
 
-# Pages of samples/archive and, where it is there, ../shared/corpus; pdfium comes from a Python environment of its own.
+# Pages of samples/archive and, where it is there, ../shared/corpus; pdfium comes from a Python environment of its own,
+# which needs python3-venv and the network once.
 RENDER_PYTHON := .build/render-python
 .PHONY: bench-render
 bench-render: build ## Compare drawn pages with those of pdftoppm and pdfium: pixels, seconds, memory

@@ -56,7 +56,9 @@ struct FieldRule: Sendable, CustomStringConvertible {
         argument = parts.count > 2 ? parts[2] : ""
     }
 
-    /// Whether a file as it was exported is as it should be. `fonts` lists the languages of the rules that have a font.
+    /// Whether a file as it was exported is as it should be.
+    ///
+    /// `fonts` lists the languages of the rules that have a font.
     func holds(for file: FieldExport.File, fonts: Set<String>) -> Bool {
         let pages = file.pages
         let sizes = pages.compactMap(\.image)

@@ -30,7 +30,9 @@ final class ChildMemory: @unchecked Sendable {
 
     func stop() { isOver.withLock { $0 = true } }
 
-    /// The peak since it was last taken. A child that lives on keeps its mark: start another for a page of its own.
+    /// The peak since it was last taken.
+    ///
+    /// A child that lives on keeps its mark: start another for a page of its own.
     func take() -> Peak {
         peak.withLock { peak in
             defer { peak = Peak() }

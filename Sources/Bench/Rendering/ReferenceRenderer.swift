@@ -20,7 +20,9 @@ enum ReferenceRenderer: CaseIterable {
         }
     }
 
-    /// A page drawn; nil where the program draws none. pdfium needs a Python with pypdfium2.
+    /// A page drawn; nil where the program draws none.
+    ///
+    /// pdfium needs a Python with pypdfium2.
     func page(_ file: FilePath, _ number: Int, like image: PageImage, python: String?, in folder: FilePath) -> Page? {
         let target = folder.appending("page.ppm")
         try? ToolRun.write([], to: target)
