@@ -96,6 +96,9 @@ final class PDFDocument: RenderableDocument {
         let contents = PDFContents(core, place: place)
         notes.add(contents.notes)
         if let reason = contents.nothingDecoded {
+            if let note = contents.notes.first(where: { $0.code == .unsupported }) {
+                throw RenderError(.unsupported, "\(note.text) Convert the PDF to a usual kind.")
+            }
             throw RenderError(
                 .damaged, "Nothing of the page's picture can be decoded (\(reason)): copy the PDF again from its source.")
         }
