@@ -100,7 +100,9 @@ import Testing
     }
 
     @Test func `strips have the resolution of the scan that they make`() async throws {
-        let strips = (0..<40).map { (width: 500, height: 15, bytes: 7500, command: "120 0 0 3.6 0 \(140.4 - Double($0) * 3.6)") }
+        let strips = (0..<40).map { strip in
+            (width: 500, height: 15, bytes: 7500, command: "120 0 0 3.6 0 \(140.4 - Double(strip) * 3.6)")
+        }
         let image = try await page(pictures(strips, box: [0, 0, 120, 144])).result.get()
         #expect((image.width, image.height) == (500, 600))
     }
