@@ -109,6 +109,7 @@ final class PDFDocument: RenderableDocument {
         let size = try PageSize(
             page: (page.width, page.height), userUnit: page.userUnit, contents: contents, limits: limits, notes: notes)
         let image = try draw(place, Int(page.glibNumber), size, contents, limits, notes)
+        image.whiten(rowsMissingIn: contents, scale: size.scale)
         if !image.hasInk, !notes.leaveDoubt, contents.visibleCharacters >= Self.surelyInk {
             notes.add(
                 .contentDamaged, "\(contents.visibleCharacters) characters that should be seen leave no ink.")
