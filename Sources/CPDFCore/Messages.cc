@@ -23,8 +23,12 @@ void collect(ErrorCategory category, Goffset, const char *text) {
     // OpenJPEG's end with a line feed, which poppler writes like this.
     while (line.size() >= 4 && line.compare(line.size() - 4, 4, "<0a>") == 0) line.resize(line.size() - 4);
     if (messages.size() >= most || !seen.insert(line).second) return;
-    // Also where the parent quotes it from, should this process not live to tell.
-    std::fprintf(stderr, "%s\n", line.c_str());
+    // What the parent looks for where it has to find out whether the machine is to blame.
+    for (const char *word : {"font", "memory", "alloc"}) {
+        if (line.find(word) == std::string::npos) continue;
+        std::fprintf(stderr, "%s\n", line.c_str());
+        break;
+    }
     messages.push_back({category, std::move(line), isDecodingPicture});
 }
 

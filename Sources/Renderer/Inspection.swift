@@ -43,8 +43,8 @@ struct Inspection {
     private func summary(document: Int32, password: Int32?) throws(RenderError) -> (FrameHeader, [RenderNote]) {
         let input = InputFile(descriptor: document)
         let format = try input.format()
-        let document = try MainRenderer.openDocument(input, format, password: password, limits: limits, output,
-            listsAttachments: true)
+        let document = try MainRenderer.openDocument(
+            input, format, password: password, limits: limits, output, listsAttachments: true)
         try InputFile.checkAllRead()
         return (MainRenderer.opened(document, format), document.notes)
     }

@@ -22,7 +22,8 @@ struct PDFContents {
         if found.hasZeroes {
             notes.append(
                 RenderNote(
-                    .contentDamaged, "Zeroes stand where the page's instructions should be: part of the file was lost."))
+                    .contentDamaged,
+                    "Zeroes stand where the page's instructions should be: part of the file was lost."))
         }
         pictures = UnsafeBufferPointer(start: found.pictures, count: found.pictureCount).map(PDFPicture.init)
         for picture in pictures { if let note = picture.note, !notes.contains(note) { notes.append(note) } }
@@ -32,7 +33,8 @@ struct PDFContents {
                 notes.append(
                     RenderNote(
                         .fontDamaged,
-                        "The embedded font \(name) is damaged: its text is drawn in another, and may be wrong or missing."))
+                        "The embedded font \(name) is damaged: its text is drawn in another, and may be wrong or "
+                            + "missing."))
             }
             if let missing = font.missing {
                 notes.append(
@@ -97,17 +99,20 @@ struct PDFPicture {
         let because = message.map { " (\($0))" } ?? ""
         if let message, message.containsText("Unsupported") {
             return RenderNote(
-                .unsupported, "A picture of \(size) is of a kind that is not read (\(message)): convert it and save the PDF anew.")
+                .unsupported,
+                "A picture of \(size) is of a kind that is not read (\(message)): convert it and save the PDF anew.")
         }
         if let rows {
             let missing = rows == 0 ? "All rows" : "Rows \(rows + 1) to \(height)"
             return RenderNote(
-                .pictureDamaged, "\(missing) of a picture of \(size) cannot be decoded: it is cut off or damaged\(because).")
+                .pictureDamaged,
+                "\(missing) of a picture of \(size) cannot be decoded: it is cut off or damaged\(because).")
         }
         if let missingMaskRows {
             return RenderNote(
                 .pictureDamaged,
-                "\(missingMaskRows) rows of the mask of a picture of \(size) cannot be decoded: it is cut off or damaged\(because).")
+                "\(missingMaskRows) rows of the mask of a picture of \(size) cannot be decoded: it is cut off or "
+                    + "damaged\(because).")
         }
         return message.map { RenderNote(.pictureDamaged, "A picture of \(size) is damaged (\($0)).") }
     }

@@ -29,7 +29,9 @@ final class PDFDocument: RenderableDocument {
     /// So many characters cannot all be without ink.
     private static let surelyInk = 8
 
-    /// Opens by descriptor; `password` is nil where none is known. `listsAttachments` costs a look at every page.
+    /// Opens by descriptor.
+    ///
+    /// `password` is nil where none is known; `listsAttachments` costs a look at every page.
     init(
         _ input: InputFile, password: [UInt8]?, renderer: RenderLimits.PDFRenderer, listsAttachments: Bool
     ) throws(RenderError) {
@@ -54,7 +56,8 @@ final class PDFDocument: RenderableDocument {
                 RenderNote(
                     .pageCount,
                     "The PDF states \(stated), and its page tree holds \(tree.pages)"
-                        + (tree.places > tree.pages ? " and lists others that are missing." : ": all of these are read.")))
+                        + (tree.places > tree.pages
+                            ? " and lists others that are missing." : ": all of these are read.")))
         }
         if listsAttachments, let names = Self.attachments(core) { notes.append(names) }
         self.notes = notes
@@ -96,12 +99,17 @@ final class PDFDocument: RenderableDocument {
         let contents = PDFContents(core, place: place)
         notes.add(contents.notes)
         if let reason = contents.nothingDecoded {
+            if let note = contents.notes.first(where: { $0.code == .unsupported }) {
+                throw RenderError(.unsupported, "\(note.text) Convert the PDF to a usual kind.")
+            }
             throw RenderError(
-                .damaged, "Nothing of the page's picture can be decoded (\(reason)): copy the PDF again from its source.")
+                .damaged,
+                "Nothing of the page's picture can be decoded (\(reason)): copy the PDF again from its source.")
         }
         let size = try PageSize(
             page: (page.width, page.height), userUnit: page.userUnit, contents: contents, limits: limits, notes: notes)
         let image = try draw(place, Int(page.glibNumber), size, contents, limits, notes)
+        image.whiten(rowsMissingIn: contents, scale: size.scale)
         if !image.hasInk, !notes.leaveDoubt, contents.visibleCharacters >= Self.surelyInk {
             notes.add(
                 .contentDamaged, "\(contents.visibleCharacters) characters that should be seen leave no ink.")

@@ -38,7 +38,8 @@ enum PDFMessages {
         switch category {
         case QUIRE_PDF_UNIMPLEMENTED: return .unsupported
         // Warnings are about what is put right; OpenJPEG warns of pictures that are cut off.
-        case QUIRE_PDF_WARNING: return says(["egment too long", "runcated", "tile-part", "Tile part"]) ? .pictureDamaged : nil
+        case QUIRE_PDF_WARNING:
+            return says(["egment too long", "runcated", "tile-part", "Tile part"]) ? .pictureDamaged : nil
         case QUIRE_PDF_COMMAND_LINE, QUIRE_PDF_NOT_ALLOWED: return nil
         default: break
         }
@@ -80,11 +81,13 @@ enum PDFMessages {
         let meaning =
             switch code {
             case .unsupported: "Something on the page is of a kind that is not drawn"
-            case .structureDamaged: "The file's structure is damaged and was put together anew, so that something may be missing"
+            case .structureDamaged:
+                "The file's structure is damaged and was put together anew, so that something may be missing"
             case .glyphsMissing: "No font on this machine can stand in for one that the page needs"
             case .fontDamaged: "A font is missing or damaged, so that text may be missing"
             case .pictureDamaged: "A picture is damaged"
-            default: "The page's instructions, or something that they refer to, are damaged, so that something may be missing"
+            default:
+                "The page's instructions, or something that they refer to, are damaged, so that something may be missing"
             }
         return "\(meaning) (\(said))."
     }

@@ -49,8 +49,8 @@ extension PDFDocument {
         let core =
             if let password {
                 password.withUnsafeBytes {
-                    quire_pdf_open(
-                        descriptor, $0.baseAddress?.assumingMemoryBound(to: CChar.self), password.count, &status, &security)
+                    let start = $0.baseAddress?.assumingMemoryBound(to: CChar.self)
+                    return quire_pdf_open(descriptor, start, password.count, &status, &security)
                 }
             } else {
                 quire_pdf_open(descriptor, nil, 0, &status, &security)

@@ -78,7 +78,8 @@ struct PageSize {
     /// The least whole factor that brings a picture below the limit.
     private static func factor(_ size: (width: Int, height: Int), _ limits: RenderLimits) -> Int {
         var factor = 1
-        while (size.width + factor - 1) / factor > limits.maxPixels / ((size.height + factor - 1) / factor) { factor += 1 }
+        func reduced(_ side: Int) -> Int { (side + factor - 1) / factor }
+        while reduced(size.width) > limits.maxPixels / reduced(size.height) { factor += 1 }
         return factor
     }
 

@@ -74,6 +74,10 @@ import Testing
         let cut = try await page(pictures([(100, 80, 4000, "100 0 0 80 0 0")], box: [0, 0, 100, 80]))
         #expect(cut.notes.map(\.code) == [.pictureDamaged])
         #expect(cut.notes.first?.text.contains("Rows 41 to 80") == true)
+        // The picture's last row is at the page's foot; what is missing there is white.
+        let image = try cut.result.get()
+        #expect((41..<80).allSatisfy { image.pixel(50, $0) == [255, 255, 255] })
+        #expect((0..<39).contains { image.pixel(50, $0)[0] < 128 })
         let none = try await page(pictures([(100, 80, 0, "100 0 0 80 0 0")], box: [0, 0, 100, 80]))
         #expect(none.errorKind == .damaged)
         let whole = try await page(pictures([(100, 80, 8000, "100 0 0 80 0 0")], box: [0, 0, 100, 80]))
@@ -100,7 +104,9 @@ import Testing
     }
 
     @Test func `strips have the resolution of the scan that they make`() async throws {
-        let strips = (0..<40).map { (width: 500, height: 15, bytes: 7500, command: "120 0 0 3.6 0 \(140.4 - Double($0) * 3.6)") }
+        let strips = (0..<40).map { strip in
+            (width: 500, height: 15, bytes: 7500, command: "120 0 0 3.6 0 \(140.4 - Double(strip) * 3.6)")
+        }
         let image = try await page(pictures(strips, box: [0, 0, 120, 144])).result.get()
         #expect((image.width, image.height) == (500, 600))
     }

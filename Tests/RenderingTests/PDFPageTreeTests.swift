@@ -93,7 +93,8 @@ import Testing
     }
 
     @Test func `files that are attached are named`() async throws {
-        let specification = "<</Type /Filespec /F (letter \\(1\\).pdf) /UF <FEFF004200720069006500660020263A> /EF <</F 5 0 R>>>>"
+        let specification =
+            "<</Type /Filespec /F (letter \\(1\\).pdf) /UF <FEFF004200720069006500660020263A> /EF <</F 5 0 R>>>>"
         let objects: [(String, String?)] = [
             ("<</Type /Catalog /Pages 2 0 R /Names <</EmbeddedFiles <</Names [(a) 4 0 R]>>>>>>", nil),
             ("<</Type /Pages /Kids [3 0 R] /Count 1>>", nil),
