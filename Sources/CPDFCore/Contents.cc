@@ -60,6 +60,7 @@ QuirePDFContents quire_pdf_contents(QuirePDF *document, long long place) {
     document->fonts.clear();
     document->texts.clear();
     document->damagedFonts.clear();
+    document->boxedFonts.clear();
     Page *page = document->page(place);
     if (!page) return contents;
 
@@ -85,6 +86,7 @@ QuirePDFContents quire_pdf_contents(QuirePDF *document, long long place) {
     contents.lastCharacter = inventory.lastCharacter;
     contents.paths = inventory.paths;
     contents.lastPath = inventory.lastPath;
-    contents.hasGlyphOutsideBox = inventory.hasGlyphOutsideBox;
+    document->boxedFonts = std::move(inventory.boxedFonts);
+    contents.hasGlyphOutsideBox = !document->boxedFonts.empty();
     return contents;
 }

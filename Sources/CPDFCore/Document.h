@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ struct Leaf {
     // The page's number for poppler's core, and for poppler-glib (0 where that sees it otherwise or not at all).
     int number = 0;
     int glibNumber = 0;
+    // Taken for a page by poppler-glib, which it is not.
+    bool isTakenForPage = false;
     double userUnit = 1;
     std::string boxes;
 };
@@ -42,9 +45,11 @@ struct QuirePDF {
     std::vector<QuirePDFPicture> pictures;
     std::vector<QuirePDFFont> fonts;
     std::vector<std::unique_ptr<std::string>> texts;
-    std::vector<Ref> damagedFonts;
+    std::vector<Ref> damagedFonts, boxedFonts;
 
     std::map<std::pair<int, int>, Decoded> decoded;
+    // Font files that were found sound on an earlier page.
+    std::set<std::pair<int, int>> soundFonts;
 
     // The page, or null where it cannot be made.
     Page *page(long long place);

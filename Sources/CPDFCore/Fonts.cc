@@ -139,14 +139,17 @@ FontState stateOf(QuirePDF &document, const Used &used) {
     if (!freeType() || !used.font->isOk() || used.font->getType() == fontType3) return state;
     Ref embedded;
     if (used.font->getEmbeddedFontID(&embedded)) {
+        auto place = std::make_pair(embedded.num, embedded.gen);
+        if (document.soundFonts.count(place)) return state;
         state.isDamaged = isDamaged(document, used);
+        if (!state.isDamaged) document.soundFonts.insert(place);
     } else {
         state.missing = missing(document, used);
     }
     return state;
 }
 
-void quire_pdf_replace_fonts(QuirePDF *document) {
+void quire_pdf_mend_fonts(QuirePDF *document) {
     XRef *xref = document->doc->getXRef();
     for (Ref reference : document->damagedFonts) {
         Object font = xref->fetch(reference);
@@ -163,4 +166,15 @@ void quire_pdf_replace_fonts(QuirePDF *document) {
         xref->setModifiedObject(&changed, place.getRef());
     }
     document->damagedFonts.clear();
+    // Splash cuts glyphs that it keeps off at the font's box, and draws as they are those that do not lie in it.
+    for (Ref reference : document->boxedFonts) {
+        Object font = xref->fetch(reference);
+        if (!font.isDict()) continue;
+        auto *box = new Array(xref);
+        for (double side : {-1e6, -1e6, -1e6 + 1, -1e6 + 1}) box->add(Object(side));
+        Object changed(font.getDict()->copy(xref));
+        changed.dictSet("FontBBox", Object(box));
+        xref->setModifiedObject(&changed, reference);
+    }
+    document->boxedFonts.clear();
 }

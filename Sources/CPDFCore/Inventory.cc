@@ -31,6 +31,13 @@ bool isWhite(GfxState *state, bool isStroke) {
 
 }  // namespace
 
+void Inventory::leavesBox() {
+    for (const Ref &font : boxedFonts) {
+        if (font == glyphFont) return;
+    }
+    boxedFonts.push_back(glyphFont);
+}
+
 bool Inventory::shading() {
     paths++;
     lastPath = ++order;
@@ -51,7 +58,7 @@ void Inventory::path(GfxState *state, bool isStroke) {
                 reach = std::max({reach, box[0] - x, x - box[2], box[1] - y, y - box[3]});
             }
         }
-        if (reach > 0.5) hasGlyphOutsideBox = true;
+        if (reach > 0.5) leavesBox();
         return;
     }
     ++order;
@@ -119,7 +126,7 @@ bool Inventory::beginType3Char(
     expectNoGlyph(!name || std::strcmp(name, "space") == 0 || std::strcmp(name, ".notdef") == 0);
     // Each glyph is gone through once.
     if (!font || glyphs > 4 || !glyphsDone.insert({font->getID()->num, code}).second) return true;
-    glyphs++;
+    if (glyphs++ == 0) glyphFont = *font->getID();
     hasBox = false;
     return false;
 }
@@ -163,10 +170,10 @@ QuirePDFPicture &Inventory::picture(
     }
     if (glyphs > 0 && hasBox) {
         for (double x : {m[4], m[0] + m[4], m[2] + m[4], m[0] + m[2] + m[4]}) {
-            if (x < box[0] - 0.5 || x > box[2] + 0.5) hasGlyphOutsideBox = true;
+            if (x < box[0] - 0.5 || x > box[2] + 0.5) leavesBox();
         }
         for (double y : {m[5], m[1] + m[5], m[3] + m[5], m[1] + m[3] + m[5]}) {
-            if (y < box[1] - 0.5 || y > box[3] + 0.5) hasGlyphOutsideBox = true;
+            if (y < box[1] - 0.5 || y > box[3] + 0.5) leavesBox();
         }
     }
     if (pictures.size() < mostPictures) {

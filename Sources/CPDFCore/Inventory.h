@@ -22,7 +22,8 @@ public:
     std::vector<QuirePDFPicture> pictures;
     std::vector<Used> fonts;
     long long characters = 0, lastCharacter = -1, paths = 0, lastPath = -1;
-    bool hasGlyphOutsideBox = false;
+    // Type 3 fonts with a glyph that leaves the box that it states.
+    std::vector<Ref> boxedFonts;
 
     bool upsideDown() override { return true; }
     bool useDrawChar() override { return true; }
@@ -76,10 +77,12 @@ private:
     std::set<std::pair<int, CharCode>> glyphsDone;
     // Depth of Type 3 glyphs, and the box of the innermost on the page.
     int glyphs = 0;
+    Ref glyphFont = Ref::INVALID();
     bool hasBox = false;
     double box[4];
 
     void path(GfxState *state, bool isStroke);
+    void leavesBox();
     bool shading();
     bool isSeen(GfxState *state, double x, double y) const;
     Used *used(GfxState *state);

@@ -77,10 +77,11 @@ private:
     QuirePDF &document;
     XRef *xref;
     const long long most;
-    long long good = 0, missing = 0;
+    long long good = 0, missing = 0, taken = 0;
     bool isEndless = false;
     // poppler-glib's walk stops at, or leaves out, what only this walk reads.
     bool mustBeRebuilt = false;
+    // Pages that it has come by then.
     long long seenByGlib = -1;
     std::set<int> above;
     static constexpr int deepest = 100;
@@ -96,6 +97,9 @@ private:
                 // poppler stops at what is no reference.
                 if (!reference.isRef()) stopGlib();
                 miss();
+            } else if (!kid.getDict()->hasKey("Kids") && isOther(kid.getDict())) {
+                mustBeRebuilt = true;
+                miss(true);
             } else if (kid.isDict("Page") || !kid.getDict()->hasKey("Kids")) {
                 add(reference, kid, inherited);
             } else if (reference.isRef() && !above.insert(reference.getRef().num).second) {
@@ -109,13 +113,22 @@ private:
     }
 
     void stopGlib() {
-        if (seenByGlib < 0) seenByGlib = good;
+        if (seenByGlib < 0) seenByGlib = good + taken;
         mustBeRebuilt = true;
     }
 
-    void miss() {
+    // Something else that lies where a page should be, such as a font after a wrong offset.
+    static bool isOther(const Dict *node) {
+        Object type = node->lookup("Type");
+        return type.isName() && !type.isName("Page") && !type.isName("Pages") && !node->hasKey("MediaBox") &&
+               !node->hasKey("Contents");
+    }
+
+    void miss(bool isTakenForPage = false) {
         missing++;
+        taken += isTakenForPage;
         document.leaves.emplace_back();
+        document.leaves.back().isTakenForPage = isTakenForPage;
         isEndless = static_cast<long long>(document.leaves.size()) >= most;
     }
 
@@ -213,13 +226,14 @@ private:
 
     // poppler passes over what is missing, and goes no further than the number that the tree states.
     void number(long long stated) {
-        if (seenByGlib < 0) seenByGlib = good;
+        if (seenByGlib < 0) seenByGlib = static_cast<long long>(document.leaves.size());
         long long last = std::min(seenByGlib, stated < 0 ? 0 : stated);
-        int next = 0;
+        int next = 0, glib = 0;
         for (Leaf &leaf : document.leaves) {
+            if (leaf.isThere || leaf.isTakenForPage) glib++;
             if (!leaf.isThere) continue;
             leaf.number = ++next;
-            leaf.glibNumber = next <= last && leaf.boxes.empty() ? next : 0;
+            leaf.glibNumber = glib <= last && leaf.boxes.empty() ? glib : 0;
         }
     }
 

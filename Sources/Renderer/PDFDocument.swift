@@ -121,7 +121,7 @@ final class PDFDocument: RenderableDocument {
         _ place: Int, _ number: Int, _ size: PageSize, _ contents: PDFContents, _ limits: RenderLimits,
         _ notes: PageNotes
     ) throws(RenderError) -> PixelBuffer {
-        if contents.hasDamagedFonts { quire_pdf_replace_fonts(core) }
+        quire_pdf_mend_fonts(core)
         let seen = PDFMessages.count
         defer { notes.add(PDFMessages.notes(from: seen, .drawing)) }
         guard renderer != .splash, !contents.hasDamagedFonts, !Self.isBeyondCairo(size, contents),

@@ -71,7 +71,7 @@ enum PDFMessages {
         // Both renderers draw the glyph; one that is cut off is looked for.
         "Bad bounding box in Type 3 glyph",
         // Operands beyond those that an operator takes.
-        "Too many args", "Leftover args",
+        "Too many args",
     ]
 
     private static func sentence(_ code: RenderNote.Code, _ messages: [String]) -> String {

@@ -125,8 +125,9 @@ typedef struct {
 // What a page holds, by going through its instructions without drawing; lives until the next call.
 QuirePDFContents quire_pdf_contents(QuirePDF *document, long long place);
 
-// Leaves the damaged fonts of the page last looked at out of the document, so that Splash takes others for them.
-void quire_pdf_replace_fonts(QuirePDF *document);
+// Leaves the damaged fonts of the page last looked at out of the document, so that Splash takes others for them, and frees
+// glyphs of the boxes that they leave.
+void quire_pdf_mend_fonts(QuirePDF *document);
 
 // Draws a page by Splash on white: `height` rows of `width` RGB triples, `scale` pixels a point. False without memory.
 bool quire_pdf_draw(
