@@ -61,7 +61,7 @@ let package = Package(
         .target(
             name: "Shared", dependencies: ["CLibPQ", "CProcess", "Digest", "Migrations", systemPackage],
             swiftSettings: settings),
-        .target(name: "CPictures", dependencies: ["CJPEG"]),
+        .target(name: "CPictures", dependencies: ["CJPEG", "CPNG"]),
         .target(name: "CProcess"),
         .target(
             name: "CPDFCore", dependencies: ["CFreeType", "CPictures", "CPopplerCore"],

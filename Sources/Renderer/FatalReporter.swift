@@ -28,7 +28,7 @@ final class FatalReporter {
     /// Sends the error with the library's own message and ends.
     func fail(_ message: String) -> Never {
         let kind: RenderError.Kind = message.isOutOfMemory ? .tooLarge : .damaged
-        let advice = kind == .tooLarge ? "raise the memory limit." : "copy it again from its source."
+        let advice = kind == .tooLarge ? "raise --render-memory." : "copy it again from its source."
         output.send(
             RenderError(kind, "\(introduction) (\(message)): \(advice)"), number: number,
             microseconds: stopwatch.microseconds)

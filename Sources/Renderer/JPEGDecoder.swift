@@ -37,6 +37,15 @@ final class JPEGDecoder {
         }
     }
 
+    /// Down; `jfifDPI` is along.
+    var jfifDPIDown: Double? {
+        switch facts.density_unit {
+        case 1: Resolution.dpi(Double(facts.y_density), .inch)
+        case 2: Resolution.dpi(Double(facts.y_density), .centimetre)
+        default: nil
+        }
+    }
+
     /// From "Exif\0\0" on; empty where there is none.
     var exifBlock: [UInt8] {
         var count = 0
@@ -46,7 +55,7 @@ final class JPEGDecoder {
 
     /// Decodes at 1/`scale` and hands each row to `use` as it comes; returns why it could not go on.
     ///
-    /// What `use` was given of rows that are in `lost` afterwards is made up.
+    /// Rows that are made up are not handed out, as far as is known by then; `lost` has all of them afterwards.
     func decode(scale: Int, asInks: Bool, use: (Int, UnsafeMutablePointer<UInt8>) -> Void) -> RenderError? {
         guard quire_jpeg_start(handle, Int32(scale), asInks ? 1 : 0) == 1 else { return failure }
         let count = outputHeight
@@ -59,7 +68,7 @@ final class JPEGDecoder {
                     (stop, reached) = (failure, y)
                     return
                 }
-                use(y, start)
+                if quire_jpeg_row_is_lost(handle, UInt32(y)) == 0 { use(y, start) }
             }
         }
         for y in 0..<reached where quire_jpeg_row_is_lost(handle, UInt32(y)) == 1 { lost.add(y) }
@@ -107,6 +116,14 @@ final class JPEGDecoder {
             RenderError(
                 .damaged, "The JPEG file is cut off or damaged (\(message)): copy it again from its source.")
         }
+    }
+
+    /// What is wrong with the picture that was decoded at 1/`scale`, begun small.
+    func damage(scale: Int) -> String {
+        let reason = warning ?? reason
+        if !lost.isEmpty { return "\(lost.text(of: height, scale: scale)) could not be decoded: \(reason)" }
+        if isCoarse { return "not all passes over the picture came, it is coarser than it was: \(reason)" }
+        return "all rows were decoded, but parts of the picture may be wrong: \(reason)"
     }
 
     /// libjpeg's own words.

@@ -21,9 +21,15 @@ final class JPEGDocument: RenderableDocument {
         for _ in 0..<4 {
             let decoder = try Self.decoder(bytes)
             let exif = EXIF(decoder.exifBlock)
-            let image = try PixelBuffer(
-                width: decoder.width, height: decoder.height, dpi: decoder.jfifDPI ?? exif.dpi, limits: limits)
-            let stop = Self.decode(decoder, into: image)
+            let square = SquarePixels(x: decoder.jfifDPI ?? exif.dpi, y: decoder.jfifDPIDown ?? exif.dpi)
+            let factor = RowSink.factor(
+                width: decoder.width, height: decoder.height, enlargement: square.enlargement, limits: limits)
+            // libjpeg itself reduces by these, without decoding what would not show.
+            let scale = [8, 4, 2].first { factor.isMultiple(of: $0) } ?? 1
+            let sink = try RowSink(
+                width: decoder.width, height: decoder.height, dpi: square.dpi, enlargement: square.enlargement,
+                scale: scale, limits: limits)
+            let stop = Self.decode(decoder, scale: scale, into: sink)
             if let stop, stop.kind != .damaged { throw stop }
             if let stop, decoder.outputHeight == 0 {
                 earlier = earlier ?? stop
@@ -32,7 +38,7 @@ final class JPEGDocument: RenderableDocument {
                 bytes = UnsafeRawBufferPointer(rebasing: bytes.prefix(length))
                 continue
             }
-            guard decoder.lost.count < decoder.height else {
+            guard decoder.lost.count < decoder.outputHeight else {
                 throw earlier ?? stop
                     ?? RenderError(
                         .damaged,
@@ -40,9 +46,10 @@ final class JPEGDocument: RenderableDocument {
                             + "copy it again from its source.")
             }
             if stop != nil || earlier != nil || decoder.warning != nil || !decoder.lost.isEmpty {
-                let text = JPEGProbe.text(decoder, scale: 1)
+                let text = decoder.damage(scale: scale)
                 notes.add(.pictureDamaged, "The JPEG file is damaged: \(text).")
             }
+            let image = try square.apply(sink.finish(notes, limits: limits), limits: limits)
             return try image.upright(exif.orientation, limits: limits)
         }
         throw earlier ?? RenderError(.damaged, "The JPEG file is damaged: copy it again from its source.")
@@ -58,20 +65,22 @@ final class JPEGDocument: RenderableDocument {
         return decoder
     }
 
-    /// Fills the image; what could not be decoded is white.
-    private static func decode(_ decoder: JPEGDecoder, into image: borrowing PixelBuffer) -> RenderError? {
-        let (width, bytes) = (image.width, image.bytes)
+    /// Fills the page; what could not be decoded stays white.
+    private static func decode(_ decoder: JPEGDecoder, scale: Int, into sink: borrowing RowSink) -> RenderError? {
         let asInks = decoder.components == 4
-        let stop = decoder.decode(scale: 1, asInks: asInks) { y, row in
-            let target = bytes + y * width * 3
-            guard asInks else { return target.update(from: row, count: width * 3) }
+        var rgb = [UInt8](repeating: 255, count: asInks ? decoder.width * 3 : 0)
+        let stop = decoder.decode(scale: scale, asInks: asInks) { y, row in
+            guard asInks else { return sink.add(row, row: y) }
+            let width = decoder.outputWidth
             // Adobe's convention, which every CMYK JPEG follows: 255 means no ink.
             for index in 0..<width * 4 { row[index] = 255 - row[index] }
-            Ink.convert(row, to: target, count: width)
+            rgb.withUnsafeMutableBufferPointer { rgb in
+                guard let target = rgb.baseAddress else { return }
+                Ink.convert(row, to: target, count: width)
+                sink.add(target, row: y)
+            }
         }
-        for rows in decoder.lost.ranges {
-            (bytes + rows.lowerBound * width * 3).update(repeating: 255, count: rows.count * width * 3)
-        }
+        for rows in decoder.lost.ranges { sink.whiten(rows) }
         return stop
     }
 }

@@ -73,7 +73,7 @@ struct MainRenderer {
             try PDFDocument(
                 input, password: try secret(password), renderer: limits.pdfRenderer, listsAttachments: listsAttachments)
         case .tiff: try TIFFDocument(input)
-        case .png: try PNGDocument(input, limits: limits, output: output)
+        case .png: try PNGDocument(input, limits: limits)
         case .jpeg: try JPEGDocument(input, limits: limits)
         }
     }

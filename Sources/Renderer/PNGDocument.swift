@@ -1,18 +1,16 @@
-private import CPNG
-private import Glibc
 import Rendering
 
 /// A PNG image, decoded by libpng to the bytes that the file holds.
 ///
-/// Alpha and palette transparency are dropped, so that hidden colours show; no gamma and no colour management;
-/// 16-bit samples keep their high byte (MODEL.md section 3).
+/// Transparent parts lie on white (`Ground`); no gamma and no colour management; 16-bit samples keep their high byte
+/// unless they fill only a small part of the range (`SampleRange`).
+/// Of a damaged file the rows that can be decoded are shown, the others are white and noted.
 final class PNGDocument: RenderableDocument {
     let pageCount = 1
     private let mapping: MappedFile
-    private let reporter: FatalReporter
     private var file: UnsafeRawBufferPointer { mapping.bytes }
 
-    init(_ input: InputFile, limits: RenderLimits, output: Output) throws(RenderError) {
+    init(_ input: InputFile, limits: RenderLimits) throws(RenderError) {
         let mapping = try input.mapped()
         let file = mapping.bytes
         // Signature, IHDR with its check sum: shorter files hold nothing at all.
@@ -21,61 +19,63 @@ final class PNGDocument: RenderableDocument {
                 .damaged, "The PNG file is cut off or damaged in its head: copy it again from its source.")
         }
         self.mapping = mapping
-        reporter = FatalReporter(output: output, introduction: "The PNG file is cut off or damaged")
     }
 
     func render(_ page: Int, limits: RenderLimits, notes: PageNotes) throws(RenderError) -> PixelBuffer {
-        reporter.number = page
-        guard
-            let png = png_create_read_struct(
-                PNG_LIBPNG_VER_STRING, reporter.context,
-                { png, message in
-                    let reporter = FatalReporter.from(png_get_error_ptr(png))
-                    reporter?.fail(message.map { String(cString: $0) } ?? "unknown error")
-                    _exit(1)
-                }, { _, _ in }),
-            let info = png_create_info_struct(png)
-        else { throw RenderError(.tooLarge, "libpng found no memory: raise the memory limit.") }
-
-        let reading = Reading(file)
-        return try withExtendedLifetime(reading) { () throws(RenderError) in
-            png_set_read_fn(png, Unmanaged.passUnretained(reading).toOpaque()) { png, target, count in
-                let reading = Unmanaged<Reading>.fromOpaque(png_get_io_ptr(png)).takeUnretainedValue()
-                guard let target, reading.copy(to: target, count: count) else {
-                    png_error(png, "the file ends too early")
-                }
-            }
-            png_set_user_limits(png, 0x7FFF_FFFF, 0x7FFF_FFFF)
-            png_read_info(png, info)
-            let image = try readPixels(png, info, reading, limits)
-            return try image.upright(EXIF(exifBlock(png, info)).orientation, limits: limits)
+        let range = try sampleRange(limits)
+        return try Ground.page(notes) { (ground, isTransparent) throws(RenderError) in
+            try draw(ground, range, &isTransparent, limits, notes)
         }
     }
 
-    private func readPixels(
-        _ png: OpaquePointer, _ info: OpaquePointer, _ reading: Reading, _ limits: RenderLimits
+    private func draw(
+        _ ground: Ground, _ range: SampleRange, _ isTransparent: inout Bool, _ limits: RenderLimits, _ notes: PageNotes
     ) throws(RenderError) -> PixelBuffer {
-        let (width, height) = (Int(png_get_image_width(png, info)), Int(png_get_image_height(png, info)))
-        var image = try PixelBuffer(width: width, height: height, dpi: nil, limits: limits)
-        png_set_strip_16(png)
-        png_set_expand(png)
-        png_set_gray_to_rgb(png)
-        png_set_strip_alpha(png)
-        let passes = png_set_interlace_handling(png)
-        png_read_update_info(png, info)
-        guard png_get_rowbytes(png, info) == width * 3 else {
-            throw RenderError(.damaged, "The PNG file has an unknown arrangement of colours: save it anew.")
+        let decoder = try PNGDecoder(file)
+        let (width, channels) = (decoder.width, decoder.channels)
+        guard (1...4).contains(channels) else {
+            throw RenderError(.unsupported, "This kind of PNG is not read: convert it to 8-bit RGB.")
         }
-        for _ in 0..<passes {
-            for y in 0..<height { png_read_row(png, image.row(y), nil) }
+        let square = SquarePixels(x: decoder.dpi.x, y: decoder.dpi.y)
+        let sink = try RowSink(
+            width: width, height: decoder.height, dpi: square.dpi, enlargement: square.enlargement, limits: limits)
+        let isPlain = channels == 3 && !decoder.isWide
+        var row = PNGRow(width: isPlain ? 0 : width, channels: channels, ground: ground, range: range)
+        try decoder.decode(limits) { y, samples in
+            if isPlain {
+                sink.add(samples.assumingMemoryBound(to: UInt8.self), row: y)
+            } else {
+                row.convert(samples, isWide: decoder.isWide) { sink.add($0, row: y) }
+            }
+            return true
         }
+        if row.isTransparent { isTransparent = true }
+        guard decoder.lost.count < decoder.height else { throw decoder.failure }
         // What follows the pixels can only add metadata; a file cut off there has lost nothing that is shown.
-        if endsProperly { png_read_end(png, info) }
-        var (x, y, unit): (UInt32, UInt32, Int32) = (0, 0, 0)
-        if png_get_pHYs(png, info, &x, &y, &unit) != 0, unit == PNG_RESOLUTION_METER {
-            image.dpi = Resolution.dpi(Double(x), .metre)
+        if decoder.damage == nil, endsProperly { decoder.finish() }
+        if let damage = decoder.damage { notes.add(.pictureDamaged, "The PNG file is damaged: \(damage).") }
+        let image = try square.apply(sink.finish(notes, limits: limits), limits: limits)
+        return try image.upright(EXIF(decoder.exifBlock).orientation, limits: limits)
+    }
+
+    /// By the data, where samples have 16 bits; ordinary pictures show within a few rows that they fill the range.
+    private func sampleRange(_ limits: RenderLimits) throws(RenderError) -> SampleRange {
+        let decoder = try PNGDecoder(file)
+        guard decoder.isWide else { return .full }
+        let (width, channels) = (decoder.width, decoder.channels)
+        let colours = channels - (channels % 2 == 0 ? 1 : 0)
+        var (least, most) = (UInt16.max, UInt16.min)
+        try decoder.decode(limits) { _, samples in
+            let samples = samples.assumingMemoryBound(to: UInt16.self)
+            for x in 0..<width where colours == channels || samples[x * channels + colours] > 0 {
+                for at in x * channels..<x * channels + colours {
+                    least = min(least, samples[at])
+                    most = max(most, samples[at])
+                }
+            }
+            return most < 0x4000 || Int(most) - Int(least) < 0x2000
         }
-        return image
+        return least <= most ? SampleRange(least: Int(least), most: Int(most)) : .full
     }
 
     /// Whether the chain of chunks is whole up to its end chunk.
@@ -89,27 +89,48 @@ final class PNGDocument: RenderableDocument {
         }
         return false
     }
-
-    private func exifBlock(_ png: OpaquePointer, _ info: OpaquePointer) -> [UInt8] {
-        var count: UInt32 = 0
-        var start: UnsafeMutablePointer<UInt8>?
-        guard png_get_eXIf_1(png, info, &count, &start) != 0, let start else { return [] }
-        return Array("Exif\0\0".utf8) + UnsafeBufferPointer(start: start, count: Int(count))
-    }
 }
 
-/// The file as libpng reads it, from front to back.
-private final class Reading {
-    private let file: UnsafeRawBufferPointer
-    private var offset = 0
+/// Makes RGB of rows of any other kind.
+private struct PNGRow {
+    private let width: Int
+    private let channels: Int
+    private let ground: Ground
+    private let range: SampleRange
+    private var rgba: [UInt8]
+    private var rgb: [UInt8]
+    private(set) var isTransparent = false
 
-    init(_ file: UnsafeRawBufferPointer) { self.file = file }
+    init(width: Int, channels: Int, ground: Ground, range: SampleRange) {
+        (self.width, self.channels, self.ground, self.range) = (width, channels, ground, range)
+        rgba = [UInt8](repeating: 255, count: width * 4)
+        rgb = [UInt8](repeating: 255, count: width * 3)
+    }
 
-    func copy(to target: UnsafeMutablePointer<UInt8>, count: Int) -> Bool {
-        guard count <= file.count - offset else { return false }
-        UnsafeMutableRawBufferPointer(start: target, count: count)
-            .copyMemory(from: UnsafeRawBufferPointer(rebasing: file[offset..<offset + count]))
-        offset += count
-        return true
+    mutating func convert(_ samples: UnsafeMutableRawPointer, isWide: Bool, use: (UnsafePointer<UInt8>) -> Void) {
+        let hasAlpha = channels % 2 == 0
+        let step = channels < 3 ? 0 : 1
+        let narrow = samples.assumingMemoryBound(to: UInt8.self)
+        let wide = samples.assumingMemoryBound(to: UInt16.self)
+        let (width, channels, ground, range) = (width, channels, ground, range)
+        var saw = false
+        rgba.withUnsafeMutableBufferPointer { rgba in
+            rgb.withUnsafeMutableBufferPointer { rgb in
+                guard let pixels = rgba.baseAddress, let target = rgb.baseAddress else { return }
+                for x in 0..<width {
+                    let at = x * channels
+                    for colour in 0..<3 {
+                        let place = at + colour * step
+                        pixels[x * 4 + colour] = isWide ? range.byte(wide[place]) : narrow[place]
+                    }
+                    guard hasAlpha else { continue }
+                    let alpha = at + channels - 1
+                    pixels[x * 4 + 3] = isWide ? UInt8(wide[alpha] >> 8) : narrow[alpha]
+                }
+                saw = ground.cover(pixels, to: target, count: width)
+                use(target)
+            }
+        }
+        if saw { isTransparent = true }
     }
 }

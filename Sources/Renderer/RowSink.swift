@@ -14,24 +14,41 @@ struct RowSink: ~Copyable {
     let factor: Int
     private let image: PixelBuffer
     private let sums: DarknessSums?
+    /// By what the decoder has reduced the rows already, and the picture's size before that.
+    private let scale: Int
+    private let original: (width: Int, height: Int)
 
-    /// `enlargement` is what the page grows by afterwards, to make its pixels square: it counts for the limit.
-    init(width: Int, height: Int, dpi: Double?, enlargement: Double = 1, limits: RenderLimits) throws(RenderError) {
-        guard width > 0, height > 0, width < 1 << 31, height < 1 << 31 else {
-            throw RenderError(.damaged, "The image is \(width) x \(height) pixels: it has no usable size.")
-        }
+    /// The least whole factor that brings a page below the limit of pixels.
+    static func factor(width: Int, height: Int, enlargement: Double, limits: RenderLimits) -> Int {
         var factor = 1
+        func reduced(_ side: Int) -> Double { Double((side + factor - 1) / factor) }
+        while reduced(width) * reduced(height) * enlargement > Double(limits.maxPixels) { factor += 1 }
+        return factor
+    }
+
+    /// The rows that come are those of the picture reduced by `scale`, which divides the factor that it needs.
+    /// `enlargement` is what the page grows by afterwards, to make its pixels square: it counts for the limit.
+    init(
+        width fullWidth: Int, height fullHeight: Int, dpi: Double?, enlargement: Double = 1, scale: Int = 1,
+        limits: RenderLimits
+    ) throws(RenderError) {
+        guard fullWidth > 0, fullHeight > 0, fullWidth < 1 << 31, fullHeight < 1 << 31 else {
+            throw RenderError(.damaged, "The image is \(fullWidth) x \(fullHeight) pixels: it has no usable size.")
+        }
+        let (width, height) = ((fullWidth + scale - 1) / scale, (fullHeight + scale - 1) / scale)
+        let factor = Self.factor(width: width, height: height, enlargement: enlargement, limits: limits)
         func reduced(_ side: Int) -> Int { (side + factor - 1) / factor }
-        while Double(reduced(width)) * Double(reduced(height)) * enlargement > Double(limits.maxPixels) { factor += 1 }
         let size = (width: reduced(width), height: reduced(height))
         let sums = factor > 1 ? try DarknessSums(count: size.width * size.height * 3, factor: factor) : nil
         let image = try PixelBuffer(
-            width: size.width, height: size.height, dpi: dpi.map { $0 / Double(factor) }, limits: limits)
+            width: size.width, height: size.height, dpi: dpi.map { $0 / Double(factor * scale) }, limits: limits)
         if factor == 1 { memset(image.bytes, 255, image.byteCount) }
         self.width = width
         self.height = height
         self.factor = factor
         self.sums = sums
+        self.scale = scale
+        original = (fullWidth, fullHeight)
         self.image = image
     }
 
@@ -60,6 +77,12 @@ struct RowSink: ~Copyable {
         }
     }
 
+    /// Takes rows back that turn out to be made up; of a reduced picture they cannot be told apart any more.
+    func whiten(_ rows: Range<Int>) {
+        guard sums == nil else { return }
+        memset(image.row(rows.lowerBound), 255, rows.count * width * 3)
+    }
+
     /// The page, and a note where it is reduced.
     consuming func finish(_ notes: PageNotes, limits: RenderLimits) -> PixelBuffer {
         if let sums {
@@ -74,9 +97,11 @@ struct RowSink: ~Copyable {
                     }
                 }
             }
+        }
+        if factor * scale > 1 {
             notes.add(
                 .pictureReduced,
-                "The picture of \(width) x \(height) pixels is read at 1/\(factor) of its size on each side, to stay within "
+                "The picture of \(original.width) x \(original.height) pixels is read at 1/\(factor * scale) of its size on each side, to stay within "
                     + "\(limits.pixelsSetting).")
         }
         return image
