@@ -39,6 +39,14 @@ static void copy(png_structp state, png_bytep target, size_t count) {
     png->offset += count;
 }
 
+static int is_cut_off(const uint8_t *bytes, size_t count) {
+    size_t start = count > 64 ? count - 64 : 0;
+    for (size_t at = start; at + 4 <= count; at++) {
+        if (memcmp(bytes + at, "IEND", 4) == 0) return 0;
+    }
+    return 1;
+}
+
 quire_png *quire_png_open(const uint8_t *bytes, size_t count) {
     quire_png *png = calloc(1, sizeof *png);
     if (!png) return NULL;
@@ -52,6 +60,8 @@ quire_png *quire_png_open(const uint8_t *bytes, size_t count) {
         return png;
     }
     png_set_read_fn(png->state, png, copy);
+    // Of a file that is cut off every byte that is there counts; otherwise libpng wants 8 KiB at a time.
+    if (is_cut_off(bytes, count)) png_set_compression_buffer_size(png->state, 1);
     png_set_user_limits(png->state, 0x7FFFFFFF, 0x7FFFFFFF);
     return png;
 }
