@@ -8,6 +8,12 @@ struct SampleRange: Sendable, Equatable {
 
     static let full = SampleRange(shift: 8)
 
+    /// By what the file says of its samples.
+    init?(statedLeast: Int, most: Int) {
+        guard statedLeast >= 0, most > statedLeast else { return nil }
+        self.init(low: statedLeast, high: most)
+    }
+
     private init(shift: Int) { (low, high, self.shift) = (0, 0xFFFF, shift) }
 
     private init(low: Int, high: Int) { (self.low, self.high, shift) = (low, high, nil) }

@@ -14,6 +14,9 @@ struct TIFFDirectories {
     private static let oldSubfileType: UInt64 = 255
     private static let width: UInt64 = 256
     private static let height: UInt64 = 257
+    private static let subdirectories: UInt64 = 330
+    /// Of one page.
+    private static let mostSubdirectories = 64
 
     private let input: InputFile
     private let isLittle: Bool
@@ -51,6 +54,14 @@ struct TIFFDirectories {
         }
         pages = found.indices.filter { Self.isPage($0, of: found.map(\.directory)) }.map { found[$0].offset }
         if pages.isEmpty { pages = found.map(\.offset) }
+        // Raw files of cameras begin with a preview; the picture lies in a directory below it.
+        for (place, offset) in pages.enumerated() {
+            guard let directory = found.first(where: { $0.offset == offset })?.directory, directory.isReduced
+            else { continue }
+            let below = directory.below.compactMap { offset in self.directory(at: offset).map { (offset, $0) } }
+            let full = below.filter { !$0.1.isReduced && !$0.1.isMask && $0.1.width > directory.width }
+            if let picture = full.max(by: { $0.1.width < $1.1.width }) { pages[place] = picture.0 }
+        }
     }
 
     /// Masks are no pages, and versions of a picture beside it that are clearly smaller; but many scanners flag all
@@ -72,6 +83,8 @@ struct TIFFDirectories {
         /// Pixels; 0 where the directory does not say.
         var width: UInt64 = 0
         var height: UInt64 = 0
+        /// Offsets of directories that belong to this one.
+        var below: [UInt64] = []
         /// 0 after the last one; nil where the file ends before it says.
         var next: UInt64?
     }
@@ -87,8 +100,8 @@ struct TIFFDirectories {
         for entry in 0..<Int(entries) {
             let place = start + countBytes + entry * entryBytes
             guard let tag = number(at: place, bytes: 2) else { return nil }
-            // Entries are sorted by tag, and these are the lowest in use.
-            guard tag <= Self.height else { break }
+            // Entries are sorted by tag.
+            guard tag <= Self.subdirectories else { break }
             let value = integer(at: place, wordBytes) ?? 0
             switch tag {
             case Self.subfileType:
@@ -99,11 +112,26 @@ struct TIFFDirectories {
             // Below 2^32, so that comparisons do not overflow.
             case Self.width: directory.width = min(value, 0xFFFF_FFFF)
             case Self.height: directory.height = min(value, 0xFFFF_FFFF)
+            case Self.subdirectories: directory.below = offsets(at: place, wordBytes)
             default: break
             }
         }
         directory.next = number(at: start + countBytes + Int(entries) * entryBytes, bytes: wordBytes)
         return directory
+    }
+
+    /// The values of an entry of offsets (LONG, IFD, LONG8 or IFD8).
+    private func offsets(at entry: Int, _ wordBytes: Int) -> [UInt64] {
+        let size = [16, 18].contains(number(at: entry + 2, bytes: 2)) ? 8 : 4
+        guard let stated = number(at: entry + 4, bytes: wordBytes) else { return [] }
+        let count = Int(min(stated, UInt64(Self.mostSubdirectories)))
+        var start = entry + 4 + wordBytes
+        if count * size > wordBytes {
+            guard let place = number(at: start, bytes: wordBytes), let offset = Int(exactly: place) else { return [] }
+            start = offset
+        }
+        guard start >= 0, start < input.size else { return [] }
+        return (0..<count).compactMap { number(at: start + $0 * size, bytes: size) }
     }
 
     /// The value of an entry that is a BYTE, SHORT, LONG or LONG8.

@@ -17,21 +17,11 @@ final class TIFFDocument: RenderableDocument {
             throw RenderError(
                 .damaged, "The TIFF file has no page: it is cut off or damaged. Copy it again from its source.")
         }
-        TIFFSetErrorHandler(nil)
-        TIFFSetWarningHandler(nil)
-        TIFFSetErrorHandlerExt { TIFFSource.from($0)?.note($1, $2, $3, isError: true) }
-        TIFFSetWarningHandlerExt { TIFFSource.from($0)?.note($1, $2, $3, isError: false) }
         source = TIFFSource(input)
-        // "h": read no directory yet; the first may be a damaged one.
-        guard
-            let handle = TIFFClientOpen(
-                "document", "rhm", source.context, { TIFFSource.read($0, $1, $2) }, { _, _, _ in 0 },
-                { TIFFSource.seek($0, $1, $2) }, { _ in 0 }, { TIFFSource.size($0) }, { _, _, _ in 0 }, { _, _, _ in })
-        else {
+        guard let handle = source.open() else {
             throw RenderError(
                 .damaged,
-                "The TIFF file cannot be opened (\(source.firstError ?? "no reason given")): copy it again from "
-                    + "its source.")
+                "The TIFF file cannot be opened (\(source.problem ?? "no reason given")): copy it again from its source.")
         }
         self.handle = handle
     }
@@ -47,31 +37,90 @@ final class TIFFDocument: RenderableDocument {
         }
         source.forget()
         guard TIFFSetSubDirectory(handle, directories.pages[page - 1]) != 0 else { throw damage("cannot be read") }
-        try checkCompression()
+        try checkKind()
         let layout = try TIFFLayout(handle)
-        try PixelBuffer.check(width: layout.width, height: layout.height, limits: limits)
-        // What libtiff says from here on is about the pixels, not about tags.
-        source.forget()
-        var image = try PixelBuffer(width: layout.width, height: layout.height, dpi: layout.dpi, limits: limits)
-        if layout.isDirect {
-            try TIFFSamples(handle, layout).read(into: image) { damage("cannot be decoded") }
-        } else {
-            try readThroughRGBA(into: image)
+        return try Ground.page(notes) { (ground, isTransparent) throws(RenderError) in
+            try draw(layout, ground, &isTransparent, limits, notes)
         }
-        if let loss = source.loss {
-            throw RenderError(.damaged, "The page's image is cut off or damaged (\(loss)): copy the file again.")
+    }
+
+    private func draw(
+        _ layout: TIFFLayout, _ ground: Ground, _ isTransparent: inout Bool, _ limits: RenderLimits, _ notes: PageNotes
+    ) throws(RenderError) -> PixelBuffer {
+        guard layout.isDirect else {
+            let sink = try sink(layout, limits)
+            try readThroughRGBA(layout, into: sink, limits, notes)
+            return try finish(sink, layout, notes, limits)
         }
-        // libtiff reports bad code words of fax data, and goes on with the next line.
-        if let error = source.firstError {
-            notes.add(
-                .pictureDamaged, "The page's image is damaged (\(error)): parts of it are wrong or missing.")
+        var range = layout.statedRange
+        if layout.bitsPerSample == 16, range == nil {
+            // The whole picture decides, as what is dark may come last.
+            var pixels = TIFFPixels(layout, ground: ground.rawValue, range: nil)
+            let sink = try sink(layout, limits)
+            let damage = try read(layout, &pixels, into: sink, limits)
+            let seen = SampleRange(least: Int(min(pixels.lowest, pixels.highest)), most: Int(pixels.highest))
+            if seen == .full {
+                try note(damage, layout, notes)
+                isTransparent = pixels.sawTransparency
+                return try finish(sink, layout, notes, limits)
+            }
+            range = seen
         }
-        image.dpi = layout.dpi
+        var pixels = TIFFPixels(layout, ground: ground.rawValue, range: range)
+        let sink = try sink(layout, limits)
+        let damage = try read(layout, &pixels, into: sink, limits)
+        try note(damage, layout, notes)
+        isTransparent = pixels.sawTransparency
+        return try finish(sink, layout, notes, limits)
+    }
+
+    private func sink(_ layout: TIFFLayout, _ limits: RenderLimits) throws(RenderError) -> RowSink {
+        try RowSink(
+            width: layout.width, height: layout.height, dpi: layout.square.dpi, enlargement: layout.square.enlargement,
+            limits: limits)
+    }
+
+    private func finish(
+        _ sink: consuming RowSink, _ layout: TIFFLayout, _ notes: PageNotes, _ limits: RenderLimits
+    ) throws(RenderError) -> PixelBuffer {
+        let image = try layout.square.apply(sink.finish(notes, limits: limits), limits: limits)
         return try image.upright(layout.orientation, limits: limits)
     }
 
+    private func read(
+        _ layout: TIFFLayout, _ pixels: inout TIFFPixels, into sink: borrowing RowSink, _ limits: RenderLimits
+    ) throws(RenderError) -> TIFFDamage {
+        source.forget()
+        var rgb = [UInt8](repeating: 255, count: min(layout.width, 1 << 31) * 3)
+        return try TIFFSamples(handle, source, layout, limits: limits).read { x, y, count, samples, planeBytes in
+            rgb.withUnsafeMutableBufferPointer { rgb in
+                guard let target = rgb.baseAddress else { return }
+                pixels.convert(samples, planeBytes: planeBytes, to: target, count: count)
+                sink.add(target, row: y, from: x, count: count)
+            }
+        }
+    }
+
+    private func note(_ damage: TIFFDamage, _ layout: TIFFLayout, _ notes: PageNotes) throws(RenderError) {
+        guard let text = damage.text(height: layout.height) else { return }
+        guard damage.hasPixels else {
+            throw RenderError(
+                .damaged,
+                "Nothing of the page's image can be decoded (\(damage.reason ?? "no reason given")): the file is cut off or "
+                    + "damaged. Copy it again from its source.")
+        }
+        notes.add(.pictureDamaged, text)
+    }
+
     /// Throws where libtiff has no decoder for the page: such a page is whole.
-    private func checkCompression() throws(RenderError) {
+    private func checkKind() throws(RenderError) {
+        var photometric: UInt16 = 0
+        // Colour filter array, and linear raw: what a camera's sensor saw.
+        if quire_tiff_short(handle, UInt32(TIFFTAG_PHOTOMETRIC), &photometric) == 1, [32803, 34892].contains(photometric) {
+            throw RenderError(
+                .unsupported,
+                "This kind of TIFF (a camera's raw picture, DNG) is not read: convert it to an ordinary TIFF or to JPEG.")
+        }
         var scheme: UInt16 = 0
         guard quire_tiff_short(handle, UInt32(TIFFTAG_COMPRESSION), &scheme) == 1, TIFFIsCODECConfigured(scheme) == 0
         else { return }
@@ -91,109 +140,64 @@ final class TIFFDocument: RenderableDocument {
     }
 
     /// libtiff's own conversion, for the rarer kinds of colour and compression.
-    private func readThroughRGBA(into image: borrowing PixelBuffer) throws(RenderError) {
+    private func readThroughRGBA(
+        _ layout: TIFFLayout, into sink: borrowing RowSink, _ limits: RenderLimits, _ notes: PageNotes
+    ) throws(RenderError) {
         var message = [CChar](repeating: 0, count: 1024)
         guard TIFFRGBAImageOK(handle, &message) != 0 else {
             throw RenderError(
                 .unsupported,
                 "This kind of TIFF (\(Self.text(message))) is not read: convert it to 8-bit grey or RGB.")
         }
+        source.forget()
         let reader = UnsafeMutablePointer<TIFFRGBAImage>.allocate(capacity: 1)
         reader.initialize(to: TIFFRGBAImage())
         defer { reader.deallocate() }
-        guard TIFFRGBAImageBegin(reader, handle, 1, &message) != 0 else { throw damage("cannot be decoded") }
+        guard TIFFRGBAImageBegin(reader, handle, 0, &message) != 0 else { throw damage("cannot be decoded") }
         defer { TIFFRGBAImageEnd(reader) }
         // As stored; the orientation is applied to all kinds alike afterwards.
         reader.pointee.req_orientation = reader.pointee.orientation
-        let count = image.width * image.height
-        guard let raster = calloc(count, 4)?.assumingMemoryBound(to: UInt32.self) else {
-            throw PixelBuffer.outOfMemory(image.width, image.height)
+        let (count, overflow) = layout.width.multipliedReportingOverflow(by: layout.height)
+        guard !overflow, count < limits.memoryBytes / 5, let raster = calloc(count, 4)?.assumingMemoryBound(to: UInt32.self)
+        else {
+            throw RenderError(
+                .tooLarge,
+                "A TIFF picture of this kind has to be held as a whole, and \(layout.width) x \(layout.height) pixels do not "
+                    + "fit into memory: raise \(limits.memorySetting), or convert it to 8-bit grey or RGB.")
         }
         defer { free(raster) }
-        guard TIFFRGBAImageGet(reader, raster, UInt32(image.width), UInt32(image.height)) != 0 else {
-            throw damage("cannot be decoded")
+        // What was not decoded stays zero.
+        let isRead = TIFFRGBAImageGet(reader, raster, UInt32(layout.width), UInt32(layout.height)) != 0
+        guard isRead || (0..<count).contains(where: { raster[$0] != 0 }) else { throw damage("cannot be decoded") }
+        var rgb = [UInt8](repeating: 0, count: layout.width * 3)
+        for y in 0..<layout.height {
+            for x in 0..<layout.width {
+                // 0xAABBGGRR, multiplied by alpha.
+                let value = raster[y * layout.width + x]
+                let behind = 255 - Int(value >> 24)
+                for channel in 0..<3 {
+                    rgb[x * 3 + channel] = UInt8(clamping: Int(value >> (8 * UInt32(channel)) & 255) + behind)
+                }
+            }
+            rgb.withUnsafeBufferPointer { rgb in
+                if let start = rgb.baseAddress { sink.add(start, row: y) }
+            }
         }
-        for pixel in 0..<count {
-            // 0xAABBGGRR.
-            let value = raster[pixel]
-            image.bytes[pixel * 3] = UInt8(truncatingIfNeeded: value)
-            image.bytes[pixel * 3 + 1] = UInt8(truncatingIfNeeded: value >> 8)
-            image.bytes[pixel * 3 + 2] = UInt8(truncatingIfNeeded: value >> 16)
+        if let problem = source.problem {
+            notes.add(
+                .pictureDamaged,
+                "The page's image is cut off or damaged (\(problem)): parts of it are missing or wrong.")
         }
     }
 
     private func damage(_ what: String) -> RenderError {
         RenderError(
             .damaged,
-            "The page's image \(what) (\(source.firstError ?? "no reason given")): the file is cut off or "
+            "The page's image \(what) (\(source.problem ?? "no reason given")): the file is cut off or "
                 + "damaged. Copy it again from its source.")
     }
 
     private static func text(_ message: [CChar]) -> String {
         message.withUnsafeBufferPointer { $0.baseAddress.map { String(cString: $0) } ?? "" }
     }
-}
-
-/// The file and the messages as libtiff's callbacks find them.
-private final class TIFFSource {
-    private let input: InputFile
-    private var offset = 0
-    private(set) var firstError: String?
-    /// A warning after which pixels are made up.
-    private(set) var loss: String?
-
-    init(_ input: InputFile) { self.input = input }
-
-    /// For libtiff's context pointer; this object outlives its handle.
-    var context: thandle_t { Unmanaged.passUnretained(self).toOpaque() }
-
-    static func from(_ context: thandle_t?) -> TIFFSource? {
-        context.map { Unmanaged<TIFFSource>.fromOpaque($0).takeUnretainedValue() }
-    }
-
-    func forget() {
-        firstError = nil
-        loss = nil
-    }
-
-    func note(
-        _ module: UnsafePointer<CChar>?, _ format: UnsafePointer<CChar>?, _ values: CVaListPointer?, isError: Bool
-    ) {
-        guard let format, let values else { return }
-        var text = [CChar](repeating: 0, count: 512)
-        vsnprintf(&text, text.count, format, values)
-        let sentence = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        // No sound line of fax is longer or shorter than the page is wide; empty ones mark the end of a transmission.
-        let isWrong =
-            isError || sentence.contains("Line length mismatch")
-            || (sentence.contains("Premature EOL") && !sentence.contains("(got 0,"))
-        if isWrong, firstError == nil { firstError = sentence }
-        // libtiff goes on with white rows, and libjpeg with grey ones, where compressed data end too early.
-        let words = sentence.lowercased().split(separator: " ")
-        if words.contains("premature"), !words.contains("eol"), loss == nil { loss = sentence }
-    }
-
-    static func read(_ context: thandle_t?, _ target: UnsafeMutableRawPointer?, _ count: tmsize_t) -> tmsize_t {
-        guard let source = from(context), let target, count > 0, source.offset < source.input.size else { return 0 }
-        let got = source.input.read(
-            into: UnsafeMutableRawBufferPointer(start: target, count: Int(count)), at: source.offset)
-        source.offset += got
-        return tmsize_t(got)
-    }
-
-    static func seek(_ context: thandle_t?, _ offset: toff_t, _ origin: Int32) -> toff_t {
-        guard let source = from(context), let distance = Int(exactly: Int64(bitPattern: offset)) else { return .max }
-        let start =
-            switch origin {
-            case SEEK_CUR: source.offset
-            case SEEK_END: source.input.size
-            default: 0
-            }
-        let (place, overflow) = start.addingReportingOverflow(distance)
-        guard !overflow, place >= 0 else { return .max }
-        source.offset = place
-        return toff_t(place)
-    }
-
-    static func size(_ context: thandle_t?) -> toff_t { toff_t(from(context)?.input.size ?? 0) }
 }

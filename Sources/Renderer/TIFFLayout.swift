@@ -19,14 +19,39 @@ struct TIFFLayout {
     let isPlanar: Bool
     /// 1 to 8.
     let orientation: Int
-    let dpi: Double?
+    let square: SquarePixels
     /// Nil for kinds that are left to libtiff's own conversion.
     let colour: Colour?
-    /// Whether colours were multiplied by an alpha channel, which is divided out.
-    let isPremultiplied: Bool
+    let alpha: Alpha
+    let isUncompressed: Bool
+    let isFax: Bool
+    let isG4: Bool
+    /// Whether the first pixel is in the lowest bits of a byte.
+    let isBitReversed: Bool
+    /// What 16-bit samples go up to, where the file says so.
+    let statedRange: SampleRange?
+    private let tile: (width: Int, height: Int)?
+    private let rowsPerStrip: Int
+
+    /// The sample behind the colours.
+    enum Alpha {
+        case none
+        /// The colours were multiplied by it.
+        case associated
+        case unassociated
+    }
 
     /// Whether the samples are read as stored, so that pixels are exact.
     var isDirect: Bool { colour != nil }
+
+    /// Planes that are read: the colours' and alpha's.
+    var planes: Int { isPlanar ? channels + (alpha == .none ? 0 : 1) : 1 }
+
+    /// Pixels of a tile or of a strip; nil where the tags make no sense.
+    func blockSize(isTiled: Bool) -> (width: Int, height: Int)? {
+        if isTiled { return tile }
+        return rowsPerStrip > 0 ? (width, min(rowsPerStrip, height)) : nil
+    }
 
     /// Channels of colour, without alpha and other extras.
     var channels: Int {
@@ -55,12 +80,36 @@ struct TIFFLayout {
         samplesPerPixel = samples
         isPlanar = samples > 1 && short(TIFFTAG_PLANARCONFIG, 1) == PLANARCONFIG_SEPARATE
         orientation = Int(short(TIFFTAG_ORIENTATION, 1))
-        dpi = Self.resolution(handle, unit: short(TIFFTAG_RESOLUTIONUNIT, 2))
-        isPremultiplied = samples > 3 && quire_tiff_first_extra(handle) == EXTRASAMPLE_ASSOCALPHA
+        let unit = short(TIFFTAG_RESOLUTIONUNIT, 2)
+        square = SquarePixels(
+            x: Self.resolution(handle, TIFFTAG_XRESOLUTION, unit: unit),
+            y: Self.resolution(handle, TIFFTAG_YRESOLUTION, unit: unit))
+        alpha =
+            switch Int32(quire_tiff_first_extra(handle)) {
+            case EXTRASAMPLE_ASSOCALPHA where samples > 1: .associated
+            case EXTRASAMPLE_UNASSALPHA where samples > 1: .unassociated
+            default: .none
+            }
+        isBitReversed = short(TIFFTAG_FILLORDER, 1) == FILLORDER_LSB2MSB
+        rowsPerStrip = Self.long(handle, TIFFTAG_ROWSPERSTRIP) ?? 0
+        if let wide = Self.long(handle, TIFFTAG_TILEWIDTH), let tall = Self.long(handle, TIFFTAG_TILELENGTH),
+            wide > 0, tall > 0
+        {
+            tile = (wide, tall)
+        } else {
+            tile = nil
+        }
+        let most = Int(short(TIFFTAG_MAXSAMPLEVALUE, 0))
+        statedRange =
+            bits == 16 && most > 255 && most < 65_535
+            ? SampleRange(statedLeast: Int(short(TIFFTAG_MINSAMPLEVALUE, 0)), most: most) : nil
 
         // Pillow takes a missing tag for white; so do readers of fax.
         let photometric = short(TIFFTAG_PHOTOMETRIC, PHOTOMETRIC_MINISWHITE)
         let compression = short(TIFFTAG_COMPRESSION, COMPRESSION_NONE)
+        isUncompressed = compression == COMPRESSION_NONE
+        isG4 = compression == COMPRESSION_CCITTFAX4
+        isFax = isG4 || [COMPRESSION_CCITTFAX3, COMPRESSION_CCITTRLE, COMPRESSION_CCITTRLEW].contains(compression)
         let isUnsigned = [SAMPLEFORMAT_UINT, SAMPLEFORMAT_VOID].contains(short(TIFFTAG_SAMPLEFORMAT, SAMPLEFORMAT_UINT))
         let isWhole = bits == 8 || bits == 16
         switch photometric {
@@ -98,9 +147,9 @@ struct TIFFLayout {
         return values.map { UInt8(areBytes ? $0 : $0 >> 8) }
     }
 
-    private static func resolution(_ handle: OpaquePointer, unit: Int32) -> Double? {
+    private static func resolution(_ handle: OpaquePointer, _ tag: Int32, unit: Int32) -> Double? {
         var value: Float = 0
-        guard quire_tiff_float(handle, UInt32(TIFFTAG_XRESOLUTION), &value) == 1 else { return nil }
+        guard quire_tiff_float(handle, UInt32(tag), &value) == 1 else { return nil }
         switch unit {
         case RESUNIT_INCH: return Resolution.dpi(Double(value), .inch)
         case RESUNIT_CENTIMETER: return Resolution.dpi(Double(value), .centimetre)

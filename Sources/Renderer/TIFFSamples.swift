@@ -2,154 +2,152 @@ private import CTIFF
 private import Glibc
 import Rendering
 
-/// Reads a page's strips or tiles and turns its samples into RGB.
+/// Reads a page's strips or tiles one after the other; what cannot be decoded of them is counted.
+///
+/// A strip that fails is decoded again as far as it goes. Strips too large to be kept whole are read by `TIFFLongStrips`.
 struct TIFFSamples {
     private let handle: OpaquePointer
+    private let source: TIFFSource
     private let layout: TIFFLayout
+    private let limits: RenderLimits
 
-    init(_ handle: OpaquePointer, _ layout: TIFFLayout) {
+    init(_ handle: OpaquePointer, _ source: TIFFSource, _ layout: TIFFLayout, limits: RenderLimits) {
         self.handle = handle
+        self.source = source
         self.layout = layout
+        self.limits = limits
     }
 
-    /// A strip or a tile: where it lies and how its rows are stored.
-    private struct Block {
-        var x: Int
-        var y: Int
-        /// Pixels within the image.
-        var width: Int
-        var height: Int
-        /// Bytes from row to row.
-        var rowBytes: Int
-        /// Bytes from one colour's plane to the next.
-        var planeBytes: Int
-    }
+    /// A row of a strip or tile: where it lies, its samples, and how far it is from one colour's plane to the next.
+    typealias Use = (_ x: Int, _ y: Int, _ count: Int, _ samples: UnsafePointer<UInt8>, _ planeBytes: Int) -> Void
 
-    /// Fills the image; `damage` makes the error for a block that cannot be decoded.
-    func read(into image: borrowing PixelBuffer, damage: () -> RenderError) throws(RenderError) {
+    /// Blocks of more bytes than this are not kept whole if that can be avoided.
+    private static let mostBytes = 64 << 20
+
+    func read(_ use: Use) throws(RenderError) -> TIFFDamage {
         let isTiled = TIFFIsTiled(handle) != 0
         let size = Int(isTiled ? TIFFTileSize(handle) : TIFFStripSize(handle))
         let rowBytes = Int(isTiled ? TIFFTileRowSize(handle) : TIFFScanlineSize(handle))
-        guard let (width, height) = blockSize(isTiled: isTiled) else { throw damage() }
+        guard let (width, height) = layout.blockSize(isTiled: isTiled) else { throw unusable }
         let bitsPerRow = width.multipliedReportingOverflow(
             by: layout.bitsPerSample * (layout.isPlanar ? 1 : layout.samplesPerPixel))
-        guard size > 0, !bitsPerRow.overflow, rowBytes >= (bitsPerRow.partialValue + 7) / 8 else { throw damage() }
-        // All planes of a block one after the other; an extra one where colours are to be divided by it.
-        let planes = layout.isPlanar ? layout.channels + (layout.isPremultiplied ? 1 : 0) : 1
+        guard size > 0, !bitsPerRow.overflow, rowBytes >= (bitsPerRow.partialValue + 7) / 8 else { throw unusable }
+        // All planes of a block one after the other.
+        let planes = layout.planes
         let (bytes, overflow) = size.multipliedReportingOverflow(by: planes)
-        guard !overflow, let buffer = malloc(bytes) else { throw PixelBuffer.outOfMemory(layout.width, layout.height) }
+        if !isTiled, overflow || bytes > Self.mostBytes {
+            return try TIFFLongStrips(handle, source, layout, rowBytes: rowBytes, rows: height, limits: limits)
+                .read(use)
+        }
+        guard !overflow, bytes < limits.memoryBytes / 2, let buffer = malloc(bytes) else {
+            throw RenderError(
+                .tooLarge,
+                "The TIFF page's tiles of \(width) x \(height) pixels do not fit into memory: raise "
+                    + "\(limits.memorySetting), or store the picture in smaller tiles.")
+        }
         defer { free(buffer) }
         let samples = buffer.assumingMemoryBound(to: UInt8.self)
-
+        var damage = TIFFDamage()
         for y in stride(from: 0, to: layout.height, by: height) {
             for x in stride(from: 0, to: layout.width, by: width) {
                 let block = Block(
-                    x: x, y: y, width: min(width, layout.width - x), height: min(height, layout.height - y),
-                    rowBytes: rowBytes, planeBytes: size)
-                for plane in 0..<planes {
-                    let target = samples + plane * size
-                    let got =
-                        isTiled
-                        ? TIFFReadEncodedTile(
-                            handle, TIFFComputeTile(handle, UInt32(x), UInt32(y), 0, UInt16(plane)), target,
-                            tmsize_t(size))
-                        : TIFFReadEncodedStrip(
-                            handle, TIFFComputeStrip(handle, UInt32(y), UInt16(plane)), target, tmsize_t(size))
-                    guard got >= block.height * rowBytes else { throw damage() }
+                    x: x, y: y, rows: min(height, layout.height - y), rowBytes: rowBytes, size: size, isTiled: isTiled)
+                var good = block.rows
+                for plane in 0..<planes where good > 0 {
+                    good = min(good, try decode(block, plane, into: samples + plane * size, &damage))
                 }
-                convert(block, samples, into: image)
-            }
-        }
-    }
-
-    /// Pixels along and down a strip or tile.
-    private func blockSize(isTiled: Bool) -> (width: Int, height: Int)? {
-        guard isTiled else {
-            let rows = TIFFLayout.long(handle, TIFFTAG_ROWSPERSTRIP) ?? layout.height
-            return rows > 0 ? (layout.width, min(rows, layout.height)) : nil
-        }
-        guard let width = TIFFLayout.long(handle, TIFFTAG_TILEWIDTH), width > 0,
-            let height = TIFFLayout.long(handle, TIFFTAG_TILELENGTH), height > 0
-        else { return nil }
-        return (width, height)
-    }
-
-    private func convert(_ block: Block, _ samples: UnsafePointer<UInt8>, into image: borrowing PixelBuffer) {
-        var inks = [UInt8](repeating: 0, count: block.width * 4)
-        for row in 0..<block.height {
-            let line = samples + row * block.rowBytes
-            let target = image.row(block.y + row) + block.x * 3
-            switch layout.colour {
-            case .grey(let isInverted): grey(line, to: target, count: block.width, flip: isInverted ? 255 : 0)
-            case .palette(let colours): palette(line, to: target, count: block.width, colours)
-            case .rgb: rgb(line, to: target, block)
-            case .inks:
-                for pixel in 0..<block.width {
-                    for channel in 0..<4 { inks[pixel * 4 + channel] = byte(line, pixel, channel, block) }
+                if isTiled {
+                    damage.tiles += 1
+                    if good < block.rows { damage.lostTiles += 1 }
+                } else {
+                    damage.lost.add(y + good..<y + block.rows)
                 }
-                inks.withUnsafeBufferPointer { inks in
-                    if let start = inks.baseAddress { Ink.convert(start, to: target, count: block.width) }
-                }
-            case nil: return
+                // A tile is whole or missing.
+                guard good > 0, !isTiled || good == block.rows else { continue }
+                damage.hasPixels = true
+                let count = min(width, layout.width - x)
+                for row in 0..<good { use(x, y + row, count, samples + row * rowBytes, size) }
             }
         }
+        return damage
     }
 
-    private func grey(
-        _ line: UnsafePointer<UInt8>, to target: UnsafeMutablePointer<UInt8>, count: Int, flip: UInt8
-    ) {
-        let bits = layout.bitsPerSample
-        for pixel in 0..<count {
-            let level: UInt8
-            if bits >= 8 {
-                level = highByte(line, pixel * (layout.isPlanar ? 1 : layout.samplesPerPixel)) ^ flip
-            } else {
-                level = packed(line, pixel) * (255 / UInt8(1 << bits - 1)) ^ flip
-            }
-            (target[pixel * 3], target[pixel * 3 + 1], target[pixel * 3 + 2]) = (level, level, level)
+    private struct Block {
+        var x: Int
+        var y: Int
+        /// Rows within the image.
+        var rows: Int
+        var rowBytes: Int
+        /// Bytes of one plane.
+        var size: Int
+        var isTiled: Bool
+    }
+
+    /// Decodes a strip or tile; returns how many of its rows are right, from the top.
+    private func decode(
+        _ block: Block, _ plane: Int, into target: UnsafeMutablePointer<UInt8>, _ damage: inout TIFFDamage
+    ) throws(RenderError) -> Int {
+        source.forget()
+        let (x, y, size) = (UInt32(block.x), UInt32(block.y), tmsize_t(block.size))
+        let index =
+            block.isTiled
+            ? TIFFComputeTile(handle, x, y, 0, UInt16(plane)) : TIFFComputeStrip(handle, y, UInt16(plane))
+        let got =
+            block.isTiled
+            ? TIFFReadEncodedTile(handle, index, target, size) : TIFFReadEncodedStrip(handle, index, target, size)
+        let isWhole = got >= block.rows * block.rowBytes
+        if isWhole, source.problem == nil { return block.rows }
+        damage.reason = damage.reason ?? source.problem ?? "the data end too early"
+        if isWhole, layout.isFax { return faxRows(block, &damage) }
+        return recover(block, index, target, &damage)
+    }
+
+    /// Decodes what there is of a strip, as far as it goes.
+    private func recover(
+        _ block: Block, _ index: UInt32, _ target: UnsafeMutablePointer<UInt8>, _ damage: inout TIFFDamage
+    ) -> Int {
+        guard let raw = TIFFRaw(handle, source, index) else { return 0 }
+        if layout.isFax {
+            source.forget()
+            _ = raw.decode(handle, index, into: target, bytes: block.rows * block.rowBytes)
+            // Without a line of its own an error is of the strip as a whole.
+            if source.problem != nil, source.wrongLines.isEmpty, source.endLine == nil { return 0 }
+            return faxRows(block, &damage)
         }
-    }
-
-    private func palette(
-        _ line: UnsafePointer<UInt8>, to target: UnsafeMutablePointer<UInt8>, count: Int, _ colours: [UInt8]
-    ) {
-        for pixel in 0..<count {
-            let entry = Int(layout.bitsPerSample == 8 ? line[pixel] : packed(line, pixel)) * 3
-            for channel in 0..<3 { target[pixel * 3 + channel] = colours[entry + channel] }
+        func isRight(_ rows: Int) -> Bool {
+            source.forget()
+            return raw.decode(handle, index, into: target, bytes: rows * block.rowBytes) && source.problem == nil
         }
-    }
-
-    private func rgb(_ line: UnsafePointer<UInt8>, to target: UnsafeMutablePointer<UInt8>, _ block: Block) {
-        for pixel in 0..<block.width {
-            for channel in 0..<3 { target[pixel * 3 + channel] = byte(line, pixel, channel, block) }
-            guard layout.isPremultiplied else { continue }
-            let alpha = Int(byte(line, pixel, 3, block))
-            guard alpha < 255 else { continue }
-            for channel in 0..<3 {
-                let value = Int(target[pixel * 3 + channel])
-                target[pixel * 3 + channel] = alpha == 0 ? 0 : UInt8(clamping: value * 255 / alpha)
-            }
+        // The most rows that come without complaint.
+        var (good, bad) = (0, block.rows + 1)
+        while bad - good > 1 {
+            let middle = (good + bad) / 2
+            if isRight(middle) { good = middle } else { bad = middle }
         }
+        if good > 0 { _ = isRight(good) }
+        return good
     }
 
-    /// One of several channels of a pixel, in 8 bits.
-    private func byte(_ line: UnsafePointer<UInt8>, _ pixel: Int, _ channel: Int, _ block: Block) -> UInt8 {
-        layout.isPlanar
-            ? highByte(line + channel * block.planeBytes, pixel)
-            : highByte(line, pixel * layout.samplesPerPixel + channel)
+    /// Rows of fax data up to their end; those that libtiff complained of are noted.
+    ///
+    /// Lines of G3 stand for themselves, and libtiff finds the next one. Those of G4 build upon each other: after bad code
+    /// words nothing is right any more.
+    private func faxRows(_ block: Block, _ damage: inout TIFFDamage) -> Int {
+        var good = min(source.endLine ?? block.rows, block.rows)
+        if layout.isG4, let bad = source.badLine { good = min(good, bad) }
+        for line in source.wrongLines where line < good {
+            damage.wrong.add(block.y + line)
+        }
+        if layout.isG4, let first = source.wrongLines.first, first < good {
+            damage.wrong.add(block.y + first..<block.y + good)
+        }
+        return good
     }
 
-    /// A sample of 8 bits, or the high byte of one of 16 (in the machine's order, as libtiff hands them out).
-    private func highByte(_ line: UnsafePointer<UInt8>, _ index: Int) -> UInt8 {
-        guard layout.bitsPerSample == 16 else { return line[index] }
-        let sample = UnsafeRawPointer(line).loadUnaligned(fromByteOffset: index * 2, as: UInt16.self)
-        return UInt8(truncatingIfNeeded: sample >> 8)
-    }
-
-    /// A sample of 1, 2 or 4 bits; the first is in the highest bits.
-    private func packed(_ line: UnsafePointer<UInt8>, _ index: Int) -> UInt8 {
-        let bits = layout.bitsPerSample
-        let position = index * bits
-        return line[position / 8] >> UInt8(8 - bits - position % 8) & UInt8(1 << bits - 1)
+    private var unusable: RenderError {
+        RenderError(
+            .damaged,
+            "The page's image cannot be decoded (\(source.problem ?? "its tags contradict each other")): the file is cut "
+                + "off or damaged. Copy it again from its source.")
     }
 }
