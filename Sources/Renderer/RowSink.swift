@@ -27,6 +27,7 @@ struct RowSink: ~Copyable {
     }
 
     /// The rows that come are those of the picture reduced by `scale`, which divides the factor that it needs.
+    ///
     /// `enlargement` is what the page grows by afterwards, to make its pixels square: it counts for the limit.
     init(
         width fullWidth: Int, height fullHeight: Int, dpi: Double?, enlargement: Double = 1, scale: Int = 1,

@@ -28,8 +28,12 @@ struct SquarePixels: Sendable, Equatable {
         guard isNeeded else { return image }
         let (width, height) = (image.width, image.height)
         // Rounding must not lift the page above the limit that it was reduced to.
-        let wide = along > 1 ? min(Int((Double(width) * along).rounded()), max(width, limits.maxPixels / height)) : width
-        let tall = down > 1 ? min(Int((Double(height) * down).rounded()), max(height, limits.maxPixels / width)) : height
+        let wide =
+            along > 1
+            ? min(Int((Double(width) * along).rounded()), max(width, limits.maxPixels / height)) : width
+        let tall =
+            down > 1
+            ? min(Int((Double(height) * down).rounded()), max(height, limits.maxPixels / width)) : height
         let square = try PixelBuffer(width: wide, height: tall, dpi: image.dpi, limits: limits)
         if down > 1 {
             for y in 0..<tall {

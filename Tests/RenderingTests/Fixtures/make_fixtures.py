@@ -38,6 +38,13 @@ def by_pillow(name):
     return pages
 
 
+def on_white(name):
+    """What Pillow makes of a picture with alpha on white paper."""
+    with Image.open(HERE / name) as image:
+        picture = ImageOps.exif_transpose(image).convert("RGBA")
+    return np.asarray(Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB"))
+
+
 def levels(channels, bits, seed=1):
     """Noise over a gradient, so that every level and every channel differs."""
     rng = np.random.default_rng(seed)
@@ -103,7 +110,7 @@ def make_png():
         palette = np.random.default_rng(7).integers(0, 256, (1 << bits, 3), np.uint8)
         png(name, levels(1, bits), bits, 3,
             before=chunk(b"PLTE", palette.tobytes()) + chunk(b"tRNS", bytes([0, 128])))
-        record(name, by_pillow(name))
+        record(name, on_white(name))
     for bits in (8, 16):
         for kind, colour, channels in (("rgb", 2, 3), ("greyalpha", 4, 2), ("rgba", 6, 4)):
             name = f"{kind}{bits}.png"
@@ -112,17 +119,32 @@ def make_png():
                 samples[:5, :, -1] = 0
             png(name, samples, bits, colour)
             stored = grey(samples, bits) if channels == 2 else high(samples[:, :, :3], bits)
-            record(name, stored if bits == 16 else by_pillow(name))
+            if channels in (2, 4):
+                alpha = high(samples[:, :, -1:], bits).astype(int)
+                stored = (stored.astype(int) * alpha + 255 * (255 - alpha) + 127) // 255
+            record(name, stored if bits == 16 else on_white(name))
     png("interlaced.png", levels(3, 8), 8, 2, interlaced=True)
     record("interlaced.png", by_pillow("interlaced.png"))
     gamma = chunk(b"gAMA", struct.pack(">I", 100000)) + chunk(b"pHYs", struct.pack(">IIB", 11811, 11811, 1))
     png("gamma-transparent.png", levels(3, 8), 8, 2, before=gamma + chunk(b"tRNS", struct.pack(">HHH", 9, 9, 9)))
-    record("gamma-transparent.png", by_pillow("gamma-transparent.png"), dpi=11811 * 0.0254)
+    record("gamma-transparent.png", on_white("gamma-transparent.png"), dpi=11811 * 0.0254)
     for orientation in range(1, 9):
         name = f"turned{orientation}.png"
         place = {"before" if orientation % 2 else "after": chunk(b"eXIf", exif(orientation))}
         png(name, levels(3, 8), 8, 2, **place)
         record(name, by_pillow(name))
+    tall = np.repeat(levels(3, 8)[:, :1], 64, axis=1)
+    png("fax-pixels.png", tall, 8, 2, before=chunk(b"pHYs", struct.pack(">IIB", 8031, 3858, 1)))
+    white = np.full((HEIGHT, WIDTH, 4), 255, np.uint16)
+    white[:, :, 3] = 0
+    white[6:16, 8:24, 3] = 255
+    png("white-on-nothing.png", white, 8, 6)
+    png("twelve-bits.png", levels(1, 12), 16, 0)
+    narrow = np.full((HEIGHT, WIDTH, 1), 0x13FF, np.uint16)
+    narrow[6:16, 8:24] = 0x1000
+    png("narrow.png", narrow, 16, 0)
+    paper = np.random.default_rng(3).integers(0xF000, 0xF400, (HEIGHT, WIDTH, 1)).astype(np.uint16)
+    png("paper16.png", paper, 16, 0)
     # 96 megapixels in a few kilobytes.
     line = zlib.compressobj(9)
     data = b"".join(line.compress(bytes(1501)) for _ in range(8000)) + line.flush()
