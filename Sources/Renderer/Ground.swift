@@ -25,7 +25,8 @@ enum Ground: UInt8, Sendable {
     ) throws(RenderError) -> PixelBuffer {
         var isTransparent = false
         let image = try draw(.white, &isTransparent)
-        guard isTransparent, !hasInk(image) else { return image }
+        let isDamaged = notes.list.contains { $0.code == .pictureDamaged }
+        guard isTransparent, !isDamaged, !hasInk(image) else { return image }
         let other = try draw(.black, &isTransparent)
         guard hasInk(other) else { return image }
         notes.add(

@@ -10,7 +10,15 @@ final class JPEGDocument: RenderableDocument {
     init(_ input: InputFile, limits: RenderLimits) throws(RenderError) {
         file = try input.mapped()
         // What cannot be drawn at all is said while the document is opened.
-        _ = try Self.decoder(file.bytes)
+        let decoder = try Self.decoder(file.bytes)
+        // Before anything is decoded by the numbers of a head that is wrong: of an empty picture a byte holds hundreds of
+        // pixels, never thousands.
+        guard decoder.width / 4096 * decoder.height <= file.bytes.count else {
+            throw RenderError(
+                .damaged,
+                "The JPEG file states \(decoder.width) x \(decoder.height) pixels and has \(file.bytes.count) bytes: it is "
+                    + "cut off or damaged. Copy it again from its source.")
+        }
     }
 
     func render(_ page: Int, limits: RenderLimits, notes: PageNotes) throws(RenderError) -> PixelBuffer {

@@ -21,7 +21,8 @@ final class TIFFDocument: RenderableDocument {
         guard let handle = source.open() else {
             throw RenderError(
                 .damaged,
-                "The TIFF file cannot be opened (\(source.problem ?? "no reason given")): copy it again from its source.")
+                "The TIFF file cannot be opened (\(source.problem ?? "no reason given")): copy it again from its "
+                    + "source.")
         }
         self.handle = handle
     }
@@ -104,6 +105,10 @@ final class TIFFDocument: RenderableDocument {
     private func note(_ damage: TIFFDamage, _ layout: TIFFLayout, _ notes: PageNotes) throws(RenderError) {
         guard let text = damage.text(height: layout.height) else { return }
         guard damage.hasPixels else {
+            if let reason = damage.reason, reason.containsText("nsupported") || reason.containsText("not supported") {
+                throw RenderError(
+                    .unsupported, "This kind of TIFF (\(reason)) is not read: convert it to 8-bit grey or RGB.")
+            }
             throw RenderError(
                 .damaged,
                 "Nothing of the page's image can be decoded (\(damage.reason ?? "no reason given")): the file is cut off or "
@@ -116,10 +121,12 @@ final class TIFFDocument: RenderableDocument {
     private func checkKind() throws(RenderError) {
         var photometric: UInt16 = 0
         // Colour filter array, and linear raw: what a camera's sensor saw.
-        if quire_tiff_short(handle, UInt32(TIFFTAG_PHOTOMETRIC), &photometric) == 1, [32803, 34892].contains(photometric) {
+        let isKnown = quire_tiff_short(handle, UInt32(TIFFTAG_PHOTOMETRIC), &photometric) == 1
+        if isKnown, [32803, 34892].contains(photometric) {
             throw RenderError(
                 .unsupported,
-                "This kind of TIFF (a camera's raw picture, DNG) is not read: convert it to an ordinary TIFF or to JPEG.")
+                "This kind of TIFF (a camera's raw picture, DNG) is not read: convert it to an ordinary TIFF or to "
+                    + "JPEG.")
         }
         var scheme: UInt16 = 0
         guard quire_tiff_short(handle, UInt32(TIFFTAG_COMPRESSION), &scheme) == 1, TIFFIsCODECConfigured(scheme) == 0
@@ -158,7 +165,8 @@ final class TIFFDocument: RenderableDocument {
         // As stored; the orientation is applied to all kinds alike afterwards.
         reader.pointee.req_orientation = reader.pointee.orientation
         let (count, overflow) = layout.width.multipliedReportingOverflow(by: layout.height)
-        guard !overflow, count < limits.memoryBytes / 5, let raster = calloc(count, 4)?.assumingMemoryBound(to: UInt32.self)
+        guard !overflow, count < limits.memoryBytes / 5,
+            let raster = calloc(count, 4)?.assumingMemoryBound(to: UInt32.self)
         else {
             throw RenderError(
                 .tooLarge,

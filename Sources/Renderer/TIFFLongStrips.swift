@@ -83,7 +83,7 @@ struct TIFFLongStrips {
             self.number = number
             isOwned = number > 0
             let own = isOwned ? TIFFSource(source.input) : source
-            guard let mine = isOwned ? own.open() : handle, 
+            guard let mine = isOwned ? own.open() : handle,
                 !isOwned || TIFFSetSubDirectory(mine, TIFFCurrentDirOffset(handle)) != 0
             else { throw RenderError(.damaged, "The TIFF page cannot be read again: copy the file from its source.") }
             self.source = own

@@ -108,11 +108,24 @@ struct TIFFSamples {
     ) -> Int {
         guard let raw = TIFFRaw(handle, source, index) else { return 0 }
         if layout.isFax {
+            // Fax decoders do not say how far they came: rows that keep what was there before were not decoded.
+            let size = block.rows * block.rowBytes
+            guard let first = malloc(size)?.assumingMemoryBound(to: UInt8.self) else { return 0 }
+            defer { free(first) }
+            memset(first, 0x55, size)
+            _ = raw.decode(handle, index, into: first, bytes: size)
             source.forget()
-            _ = raw.decode(handle, index, into: target, bytes: block.rows * block.rowBytes)
+            memset(target, 0xAA, size)
+            _ = raw.decode(handle, index, into: target, bytes: size)
+            // The bits behind a row's last pixel always keep it.
+            let (bytes, whole) = (block.rowBytes, layout.width / 8)
+            var decoded = block.rows
+            while decoded > 0, memcmp(first + (decoded - 1) * bytes, target + (decoded - 1) * bytes, whole) != 0 {
+                decoded -= 1
+            }
             // Without a line of its own an error is of the strip as a whole.
             if source.problem != nil, source.wrongLines.isEmpty, source.endLine == nil { return 0 }
-            return faxRows(block, &damage)
+            return min(decoded, faxRows(block, &damage))
         }
         func isRight(_ rows: Int) -> Bool {
             source.forget()

@@ -62,12 +62,12 @@ final class TIFFSource {
     private static func tellsOfLoss(_ sentence: String) -> Bool {
         // No sound line of fax is longer or shorter than the page is wide; empty ones mark the end of a transmission.
         if sentence.containsText("Premature EOL") { return !sentence.containsText("(got 0,") }
-        if sentence.containsText("extraneous bytes before marker") { return false }
-        return sentence.containsText("Line length mismatch") || sentence.containsText("Premature ")
-            || sentence.containsText("premature ") || sentence.containsText("Corrupt JPEG data")
+        return ["Line length mismatch", "Premature ", "premature ", "Corrupt JPEG data", "Discarding"].contains {
+            sentence.containsText($0)
+        }
     }
 
-    /// N of "... at line N of strip 3 (x 17)".
+    /// The line that a message such as "at line 17 of strip 3" names.
     private static func line(_ sentence: String) -> Int? {
         let words = sentence.split(separator: " ")
         guard let place = words.indices.dropFirst().first(where: { words[$0 - 1] == "line" }) else { return nil }

@@ -90,8 +90,18 @@ struct ExpectedImage: Decodable, Sendable {
         let folder = try TemporaryDirectory()
         var bytes = try Fixture.bytes(name)
         setTag(279, of: &bytes) { $0 / 2 }
-        let error = try await PageRenderer.underTest().failure(try folder.write(bytes, as: "cut.tiff"))
-        #expect(error.kind == .damaged, "\(error)")
+        let renderer = try PageRenderer.underTest()
+        let page = try #require(await renderer.pages(try folder.write(bytes, as: "cut.tiff")).first)
+        #expect(page.notes.map(\.code) == [.pictureDamaged])
+        // The rows that there are, then white.
+        let (image, whole) = (try page.result.get(), try await renderer.image(Fixture.path(name)))
+        let row = image.width * 3
+        let inked = (0..<image.height).filter { y in image.bytes[y * row..<(y + 1) * row].contains { $0 < 255 } }
+        let last = try #require(inked.last)
+        #expect(last < image.height - 1)
+        // The last row, and of fax that before it, may be made of half of their data.
+        let sound = max(0, last - 1) * row
+        if name != "ycbcr-jpeg.tiff" { #expect(image.bytes.prefix(sound) == whole.bytes.prefix(sound)) }
     }
 
     @Test func `keeps the place of pages that a cut TIFF has lost`() async throws {
@@ -116,7 +126,7 @@ struct ExpectedImage: Decodable, Sendable {
         #expect(try await PageRenderer.underTest().inspect(file).pageCount == 1)
     }
 
-    @Test func `refuses enormous images before it allocates`() async throws {
+    @Test func `ends soon with images that state more than their bytes can hold`() async throws {
         let folder = try TemporaryDirectory()
         let renderer = try PageRenderer.underTest()
         var png = try Fixture.bytes("rgb8.png")
@@ -127,8 +137,10 @@ struct ExpectedImage: Decodable, Sendable {
         var tiff = try Fixture.bytes("g4.tiff")
         for tag in [256, 257, 278] { setTag(tag, of: &tiff) { _ in 0xFFFF_FFFF } }
         for (name, bytes) in [("a.png", png), ("a.jpg", jpeg), ("a.tiff", tiff)] {
-            let error = try await renderer.failure(try folder.write(bytes, as: name))
-            #expect(error.kind == .tooLarge || error.message.contains("CRC"), "\(name): \(error)")
+            let page = try #require(await renderer.pages(try folder.write(bytes, as: name)).first)
+            // Of fax data some rows may come before they end.
+            let isTold = name == "a.tiff" && page.notes.map(\.code).contains(.pictureDamaged)
+            #expect(isTold || [.tooLarge, .damaged].contains(page.errorKind), "\(name): \(page)")
         }
         let limited = try PageRenderer.underTest(RenderLimits(maxPixels: 37 * 23 - 1))
         let reduced = try #require(await limited.pages(Fixture.path("rgb8.png")).first)
