@@ -28,7 +28,9 @@ package struct GoldenImages: Sendable {
 
     private static func decoded(_ path: FilePath) async -> Result<RGBImage, ParityError> {
         do {
-            let session = try PageRenderer.besideThisProgram().session(path, pages: 1...1)
+            var limits = RenderLimits()
+            limits.dropsAlpha = true
+            let session = try PageRenderer.besideThisProgram(limits: limits).session(path, pages: 1...1)
             guard let page = await session.next() else { return .failure(ParityError("\(path) has no picture")) }
             let image = try page.result.get()
             return .success(RGBImage(width: image.width, height: image.height, bytes: image.bytes))

@@ -40,7 +40,8 @@ final class PNGDocument: RenderableDocument {
         let sink = try RowSink(
             width: width, height: decoder.height, dpi: square.dpi, enlargement: square.enlargement, limits: limits)
         let isPlain = channels == 3 && !decoder.isWide
-        var row = PNGRow(width: isPlain ? 0 : width, channels: channels, ground: ground, range: range)
+        var row = PNGRow(
+            width: isPlain ? 0 : width, channels: channels, ground: limits.dropsAlpha ? nil : ground, range: range)
         try decoder.decode(limits) { y, samples in
             if isPlain {
                 sink.add(samples.assumingMemoryBound(to: UInt8.self), row: y)
@@ -95,13 +96,14 @@ final class PNGDocument: RenderableDocument {
 private struct PNGRow {
     private let width: Int
     private let channels: Int
-    private let ground: Ground
+    /// Nil where alpha is dropped.
+    private let ground: Ground?
     private let range: SampleRange
     private var rgba: [UInt8]
     private var rgb: [UInt8]
     private(set) var isTransparent = false
 
-    init(width: Int, channels: Int, ground: Ground, range: SampleRange) {
+    init(width: Int, channels: Int, ground: Ground?, range: SampleRange) {
         (self.width, self.channels, self.ground, self.range) = (width, channels, ground, range)
         rgba = [UInt8](repeating: 255, count: width * 4)
         rgb = [UInt8](repeating: 255, count: width * 3)
@@ -123,11 +125,11 @@ private struct PNGRow {
                         let place = at + colour * step
                         pixels[x * 4 + colour] = isWide ? range.byte(wide[place]) : narrow[place]
                     }
-                    guard hasAlpha else { continue }
+                    guard hasAlpha, ground != nil else { continue }
                     let alpha = at + channels - 1
                     pixels[x * 4 + 3] = isWide ? UInt8(wide[alpha] >> 8) : narrow[alpha]
                 }
-                saw = ground.cover(pixels, to: target, count: width)
+                saw = (ground ?? .white).cover(pixels, to: target, count: width)
                 use(target)
             }
         }

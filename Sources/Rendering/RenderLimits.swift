@@ -19,6 +19,11 @@ package struct RenderLimits: Sendable, Hashable {
         case splash = 2
     }
 
+    /// Whether what is transparent in a PNG shows its hidden colours, as in the model's published code, rather than paper.
+    ///
+    /// For comparisons with that code only: there text on a transparent ground is black on black.
+    package var dropsAlpha = false
+
     /// What is nil is as usual.
     package init(
         memoryBytes: Int? = nil, secondsPerPage: Double? = nil, maxPixels: Int? = nil, pdfDPI: Int? = nil

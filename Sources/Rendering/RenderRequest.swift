@@ -51,7 +51,7 @@ package struct RenderRequest: Sendable, Equatable {
             command.rawValue, "first=\(first)", "last=\(last)", "password=\(hasPassword ? 1 : 0)",
             "memory=\(limits.memoryBytes)", "seconds=\(limits.wholeSecondsPerPage)",
             "pixels=\(limits.maxPixels)", "dpi=\(limits.pdfDPI)",
-            "renderer=\(limits.pdfRenderer.rawValue)", "parent=\(parent)",
+            "renderer=\(limits.pdfRenderer.rawValue)", "alpha=\(limits.dropsAlpha ? 0 : 1)", "parent=\(parent)",
         ]
     }
 
@@ -67,6 +67,7 @@ package struct RenderRequest: Sendable, Equatable {
         guard let first = values["first"], let last = values["last"], first >= 1, last >= first,
             let password = values["password"], let memory = values["memory"], let seconds = values["seconds"],
             let pixels = values["pixels"], let dpi = values["dpi"], dpi >= 1,
+            let alpha = values["alpha"],
             let renderer = values["renderer"].flatMap({ RenderLimits.PDFRenderer(rawValue: $0) }),
             let parent = values["parent"].flatMap({ Int32(exactly: $0) })
         else { return nil }
@@ -77,6 +78,7 @@ package struct RenderRequest: Sendable, Equatable {
         limits = RenderLimits(
             memoryBytes: memory, secondsPerPage: Double(seconds), maxPixels: pixels, pdfDPI: dpi)
         limits.pdfRenderer = renderer
+        limits.dropsAlpha = alpha == 0
         self.parent = parent
     }
 }
