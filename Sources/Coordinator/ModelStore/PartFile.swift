@@ -48,7 +48,11 @@ final class PartFile: HTTPSink {
         if length > remote.size { try truncate() }
     }
 
-    deinit { try? file.close() }
+    deinit {
+        // A program that is being started at this moment still has a copy of the descriptor, which would hold the lock.
+        flock(file.rawValue, LOCK_UN)
+        try? file.close()
+    }
 
     /// How many bytes have arrived.
     var length: Int64 { state.withLock { $0.length } }
