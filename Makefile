@@ -95,7 +95,7 @@ bench-mutations: build ## Spoil sound files 2,000 times: nothing that other tool
 .PHONY: bench-big
 bench-big: build ## Draw A0 at 600 dpi in each format, a long roll and 2,000 pages: seconds and memory
 	@[ -x $(RENDER_PYTHON)/bin/python ] || python3 -m venv $(RENDER_PYTHON)
-	@$(RENDER_PYTHON)/bin/pip install -q --disable-pip-version-check numpy==2.4.6 pillow==13.0.0 tifffile==2026.3.3
+	@$(RENDER_PYTHON)/bin/pip install -q --disable-pip-version-check numpy==2.4.6 pillow==13.0.0 tifffile==2026.3.3 imagecodecs==2026.3.6
 	@[ -e $(OUT)/big/2000-pages.pdf ] || $(RENDER_PYTHON)/bin/python tools/big-files $(OUT)/big
 	@$(BIN)/quire-bench big $(OUT)/big
 
